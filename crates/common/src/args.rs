@@ -1,0 +1,327 @@
+//! What was typed: the flags that every sidecar has, and reading flags so that all mistakes are said at once.
+
+use std::{ffi::OsString, path::Path, str::FromStr};
+
+use clap::{
+    ArgMatches, Command,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+use tracing::level_filters::LevelFilter;
+use values::{ListenAddr, Span};
+
+use crate::{
+    Exit, Failure,
+    settings::{Defaults, SHUTDOWN_TIMEOUT},
+};
+
+/// The command line of one sidecar, in its own words or in those of a peer.
+pub trait Arguments: Sized {
+    /// Folder, crate, binary, image: one word for one thing.
+    const NAME: &'static str;
+    const VERSION: &'static str;
+    const DEFAULTS: Defaults;
+    /// Names under which the binary is called in place of a peer. Under these, nothing of ours is in the way:
+    /// the subcommands `healthcheck`, `wait` and `pause` belong to the sidecar's own name.
+    const PEERS: &'static [&'static str] = &[];
+
+    fn parse(argv: &[OsString]) -> Result<Self, Usage>;
+    fn common(&self) -> &CommonArgs;
+
+    /// A config file of ours that may have a `sidecar:` section.
+    fn file(&self) -> Option<&Path> {
+        None
+    }
+}
+
+// Not a doc comment: clap would print it as the description of every sidecar.
+// The flags that every sidecar has. `typed` fills in the defaults, because some differ by sidecar.
+#[derive(clap::Args, Clone, Debug, Default)]
+#[command(next_help_heading = "Every sidecar has")]
+pub struct CommonArgs {
+    /// Where health, metrics and administration listen
+    #[arg(long, value_name = "ADDR", env = "SIDECAR_ADMIN_ADDR")]
+    pub admin_addr: Option<ListenAddr>,
+
+    /// A second address for probes, taken only if it is free; `off` for none
+    #[arg(long, value_name = "ADDR", env = "SIDECAR_PROBE_ADDR")]
+    pub probe_addr: Option<ProbeAddr>,
+
+    /// The least important lines to log: error, warn, info, debug, trace, off
+    #[arg(long, value_name = "LEVEL", env = "SIDECAR_LOG_LEVEL")]
+    pub log_level: Option<LogLevel>,
+
+    /// How to log: json, text, or auto (text on a terminal)
+    #[arg(long, value_name = "FORMAT", env = "SIDECAR_LOG_FORMAT")]
+    pub log_format: Option<LogFormat>,
+
+    /// How long to keep serving after SIGTERM, while /readyz already says no
+    #[arg(long, value_name = "DURATION", env = "SIDECAR_DRAIN_DELAY")]
+    pub drain_delay: Option<Span>,
+
+    /// How long after SIGTERM to be gone, whatever is left
+    #[arg(long, value_name = "DURATION", env = "SIDECAR_SHUTDOWN_TIMEOUT")]
+    pub shutdown_timeout: Option<Span>,
+
+    /// Let POST /quitquitquit from this machine stop the process, for Jobs on old clusters
+    #[arg(long, env = "SIDECAR_ALLOW_QUIT")]
+    pub allow_quit: bool,
+
+    /// Check flags, environment and files, then exit with 0 or 78
+    #[arg(long)]
+    pub check_config: bool,
+
+    /// What a peer calls its listen address, for the message that the port is taken.
+    #[arg(skip)]
+    pub admin_flag: Option<&'static str>,
+}
+
+/// Where the additional probe listener goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeAddr {
+    Off,
+    At(ListenAddr),
+}
+
+impl FromStr for ProbeAddr {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "off" {
+            return Ok(Self::Off);
+        }
+        text.parse()
+            .map(Self::At)
+            .map_err(|expected| format!("{expected}, or off"))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    #[default]
+    Auto,
+    Json,
+    Text,
+}
+
+impl FromStr for LogFormat {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "auto" => Self::Auto,
+            "json" => Self::Json,
+            "text" => Self::Text,
+            _ => return Err("expected json, text or auto"),
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLevel(LevelFilter);
+
+impl LogLevel {
+    pub(crate) fn filter(self) -> LevelFilter {
+        self.0
+    }
+}
+
+impl Default for LogLevel {
+    fn default() -> Self {
+        Self(LevelFilter::INFO)
+    }
+}
+
+impl FromStr for LogLevel {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(Self(match text.to_ascii_lowercase().as_str() {
+            "off" => LevelFilter::OFF,
+            "error" => LevelFilter::ERROR,
+            "warn" | "warning" => LevelFilter::WARN,
+            "info" => LevelFilter::INFO,
+            "debug" => LevelFilter::DEBUG,
+            "trace" => LevelFilter::TRACE,
+            _ => return Err("expected error, warn, info, debug, trace or off"),
+        }))
+    }
+}
+
+/// Why there are no arguments to go on with.
+pub enum Usage {
+    /// `--help` or `--version`: for stdout, and all is well.
+    Asked(String),
+    /// What is wrong, one line each.
+    Wrong(Vec<String>),
+}
+
+impl From<Usage> for Failure {
+    fn from(usage: Usage) -> Self {
+        match usage {
+            Usage::Asked(text) => Self::new(Exit::Clean, text),
+            Usage::Wrong(problems) => Self {
+                exit: Exit::Usage,
+                problems,
+            },
+        }
+    }
+}
+
+/// Reads flags with clap, and goes on after each mistake so that the operator hears of all of them at once.
+pub fn typed<T: clap::Parser>(argv: &[OsString], defaults: Defaults) -> Result<T, Usage> {
+    let mut command = with_defaults(T::command(), defaults);
+    let mut argv = argv.to_vec();
+    let mut problems = Vec::new();
+    loop {
+        match command.try_get_matches_from_mut(&argv) {
+            Ok(matches) if problems.is_empty() => return built(&matches),
+            Ok(_) => return Err(Usage::Wrong(problems)),
+            Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
+                return Err(Usage::Asked(error.render().to_string()));
+            }
+            Err(error) => {
+                let culprit = text_of(&error, ContextKind::InvalidArg);
+                problems.push(explain(&error, &culprit, &argv, &command));
+                let flag = culprit.split([' ', '=']).next().unwrap_or_default().to_owned();
+                if problems.len() == 20 || !set_aside(&mut argv, &mut command, &flag, error.kind()) {
+                    return Err(Usage::Wrong(problems));
+                }
+            }
+        }
+    }
+}
+
+fn built<T: clap::Parser>(matches: &ArgMatches) -> Result<T, Usage> {
+    T::from_arg_matches(matches).map_err(|error| Usage::Wrong(vec![error.to_string()]))
+}
+
+/// `--help` names every default, also those that differ by sidecar.
+fn with_defaults(mut command: Command, defaults: Defaults) -> Command {
+    for (id, default) in [
+        ("admin_addr", format!(":{}", defaults.admin_port)),
+        ("probe_addr", ":9090, or off when --admin-addr is given".into()),
+        ("log_level", "info".into()),
+        ("log_format", "auto".into()),
+        ("drain_delay", Span(defaults.drain_delay).to_string()),
+        ("shutdown_timeout", SHUTDOWN_TIMEOUT.to_string()),
+    ] {
+        // A dialect has the peer's flags only.
+        if command.get_arguments().any(|arg| arg.get_id() == id) {
+            command = command.mut_arg(id, |arg| {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                arg.help(format!("{help} [default: {default}]"))
+            });
+        }
+    }
+    command
+}
+
+fn text_of(error: &clap::Error, kind: ContextKind) -> String {
+    match error.get(kind) {
+        Some(ContextValue::String(text)) => text.clone(),
+        Some(ContextValue::Strings(texts)) => texts.join(", "),
+        _ => String::new(),
+    }
+}
+
+/// Place, thing, expectation.
+fn explain(error: &clap::Error, culprit: &str, argv: &[OsString], command: &Command) -> String {
+    let flag = culprit.split([' ', '=']).next().unwrap_or_default();
+    let typed_as_flag = argv.iter().any(|token| token.to_string_lossy().starts_with(flag));
+    let variable = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == flag.strip_prefix("--"));
+    let place = match variable.and_then(clap::Arg::get_env) {
+        Some(name) if !typed_as_flag => name.to_string_lossy().into_owned(),
+        _ => flag.to_owned(),
+    };
+    let value = text_of(error, ContextKind::InvalidValue);
+    match error.kind() {
+        ErrorKind::UnknownArgument => {
+            let known = command.get_arguments().filter_map(clap::Arg::get_long);
+            match values::nearest(flag.trim_start_matches('-'), known) {
+                Some(near) if flag.starts_with('-') => format!("{flag}: unknown flag, did you mean --{near}?"),
+                _ if flag.starts_with('-') => format!("{flag}: unknown flag, see --help"),
+                _ => format!("{culprit}: unexpected argument, see --help"),
+            }
+        }
+        ErrorKind::ValueValidation => {
+            let expected = std::error::Error::source(error)
+                .map(ToString::to_string)
+                .unwrap_or_default();
+            format!("{place} \"{value}\": {expected}")
+        }
+        ErrorKind::InvalidValue if value.is_empty() => format!("{place}: expected a value"),
+        ErrorKind::InvalidValue => {
+            format!(
+                "{place} \"{value}\": expected one of {}",
+                text_of(error, ContextKind::ValidValue)
+            )
+        }
+        ErrorKind::ArgumentConflict => {
+            format!(
+                "{place}: cannot be used together with {}",
+                text_of(error, ContextKind::PriorArg)
+            )
+        }
+        ErrorKind::MissingRequiredArgument => format!("{culprit}: required"),
+        ErrorKind::TooManyValues => format!("{place} \"{value}\": takes no value"),
+        _ => {
+            let text = error.to_string();
+            text.lines()
+                .next()
+                .unwrap_or_default()
+                .trim_start_matches("error: ")
+                .to_owned()
+        }
+    }
+}
+
+/// Takes the mistake out of the way so that the next one can be found. False when that cannot be done.
+fn set_aside(argv: &mut Vec<OsString>, command: &mut Command, flag: &str, kind: ErrorKind) -> bool {
+    let Some(at) = argv.iter().skip(1).position(|token| {
+        let token = token.to_string_lossy();
+        token == flag || token.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
+    }) else {
+        // Not typed, so it came from the environment.
+        let id = command
+            .get_arguments()
+            .find(|arg| arg.get_long() == flag.strip_prefix("--"))
+            .map(|arg| arg.get_id().clone());
+        let Some(id) = id.filter(|_| kind == ErrorKind::ValueValidation) else {
+            return false;
+        };
+        *command = std::mem::take(command).mut_arg(id, |arg| arg.env(clap::builder::Resettable::Reset));
+        return true;
+    };
+    let token = argv.remove(at + 1);
+    // The value of an unknown flag would only be reported again as a stray argument.
+    let has_value = argv
+        .get(at + 1)
+        .is_some_and(|next| !next.to_string_lossy().starts_with('-'));
+    if flag.starts_with('-') && !token.to_string_lossy().contains('=') && has_value {
+        argv.remove(at + 1);
+    }
+    true
+}
+
+/// Go's flag package takes `-name` for `--name`; clap does not. Single letters stay as they are.
+pub fn from_go_style(argv: &[OsString]) -> Vec<OsString> {
+    let mut rest_is_positional = false;
+    let double = |token: &OsString| {
+        let text = token.to_string_lossy();
+        rest_is_positional |= text == "--";
+        let single = text
+            .strip_prefix('-')
+            .filter(|name| name.len() > 1 && !name.starts_with('-'));
+        match single {
+            Some(name) if !rest_is_positional => format!("--{name}").into(),
+            _ => token.clone(),
+        }
+    };
+    argv.iter().map(double).collect()
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

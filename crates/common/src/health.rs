@@ -1,0 +1,104 @@
+//! Readiness: named gates that are open or closed, both ways, and checks that are asked at every probe.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Why the process is not ready, if it is not.
+#[derive(Clone, Default)]
+pub(crate) struct Health(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    /// A closed gate has the reason why.
+    gates: BTreeMap<String, Option<String>>,
+    checks: Vec<(String, Check)>,
+}
+
+impl Health {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A new gate is closed: something must say that all is well.
+    pub(crate) fn gate(&self, name: &str) -> Gate {
+        self.set(name, Some("starting".into()));
+        Gate {
+            health: self.clone(),
+            name: name.into(),
+        }
+    }
+
+    pub(crate) fn check(&self, name: &str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
+        self.state().checks.push((name.into(), Box::new(check)));
+    }
+
+    fn set(&self, name: &str, reason: Option<String>) {
+        self.state().gates.insert(name.into(), reason);
+        self.0.changed.notify_one();
+    }
+
+    /// Waits until some gate has moved.
+    pub(crate) async fn changed(&self) {
+        self.0.changed.notified().await;
+    }
+
+    /// Every reason not to be ready, named. Empty means ready.
+    pub(crate) fn closed(&self) -> Vec<String> {
+        let state = self.state();
+        let gates = state
+            .gates
+            .iter()
+            .filter_map(|(name, reason)| Some(format!("{name}: {}", reason.as_ref()?)));
+        let checks = state
+            .checks
+            .iter()
+            .filter_map(|(name, check)| Some(format!("{name}: {}", check().err()?)));
+        gates.chain(checks).collect()
+    }
+}
+
+/// One reason not to be ready.
+#[derive(Clone)]
+pub struct Gate {
+    health: Health,
+    name: String,
+}
+
+impl Gate {
+    pub fn open(&self) {
+        self.health.set(&self.name, None);
+    }
+
+    pub fn close(&self, reason: impl Into<String>) {
+        self.health.set(&self.name, Some(reason.into()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn closed_gates_are_named_and_can_close_again() {
+        let health = Health::default();
+        let gate = health.gate("config");
+        assert_eq!(health.closed(), ["config: starting"]);
+        gate.open();
+        assert!(health.closed().is_empty());
+        gate.close("lost the file");
+        health.check("disk", || Err("full".into()));
+        assert_eq!(health.closed(), ["config: lost the file", "disk: full"]);
+    }
+}

@@ -1,0 +1,40 @@
+//! The life of a sidecar: flags, logs, health, metrics, signals and the way out, the same in every executable.
+//!
+//! ```text
+//!  argv, SIDECAR_*, file          SIGTERM, SIGINT, SIGHUP          GET /livez /readyz /metrics
+//!        | args, config                | signals                         | admin
+//!        v                             v                                 v
+//!   main() --> start(args, sidecar) --> parts run, supervised --> lame duck --> drain --> exit code
+//!                                       (life: a value to wait on)
+//! ```
+//!
+//! Invariant: this crate is the intersection of what sidecars need, not the union. What some do not use is a crate of
+//! its own. No library imports this crate.
+
+mod admin;
+pub mod args;
+mod caps;
+pub mod config;
+mod exit;
+mod health;
+mod life;
+mod log;
+mod metrics;
+mod probe;
+mod process;
+mod reap;
+mod settings;
+mod sidecar;
+mod signals;
+mod supervise;
+
+pub use admin::{AdminRoutes, Answer};
+pub use args::{Arguments, CommonArgs, Usage};
+pub use exit::{Exit, Failure};
+pub use health::Gate;
+pub use life::{Busy, Life, Phase};
+pub use settings::Defaults;
+pub use sidecar::{Live, Sidecar, main};
+
+/// The metrics library, so that a sidecar and this crate always agree on its version.
+pub use prometheus;

@@ -1,0 +1,257 @@
+//! `healthcheck`, `wait` and `pause`: what a container without a shell needs from its own binary.
+
+use std::{
+    ffi::OsString,
+    io::{Read, Write},
+    net::{TcpStream, ToSocketAddrs},
+    os::unix::{net::UnixStream, process::CommandExt},
+    path::PathBuf,
+    process::{Command, ExitCode},
+    str::FromStr,
+    sync::mpsc,
+    time::{Duration, Instant},
+};
+
+use values::{ListenAddr, Span};
+
+use crate::{
+    Exit, Failure,
+    args::{Arguments, typed},
+};
+
+/// One try may not take longer than this.
+const TRY: Duration = Duration::from_secs(3);
+
+/// Runs `healthcheck` and the like if that is what was asked for.
+pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitCode, Failure>> {
+    let called = std::path::Path::new(argv.first()?).file_name()?.to_str()?;
+    if A::PEERS.contains(&called) {
+        return None;
+    }
+    let rest = &argv[1..];
+    match argv.get(1)?.to_str()? {
+        "healthcheck" => Some(healthcheck::<A>(rest)),
+        "wait" => Some(wait(rest, A::DEFAULTS)),
+        "pause" => Some(pause()),
+        _ => None,
+    }
+}
+
+/// Ask the running sidecar whether it is ready: exits 0 or 1, as docker's HEALTHCHECK wants it
+#[derive(clap::Parser)]
+#[command(name = "healthcheck")]
+struct Healthcheck {
+    /// Where its admin listener is [default: the sidecar's own]
+    #[arg(long, value_name = "ADDR", env = "SIDECAR_ADMIN_ADDR")]
+    admin_addr: Option<ListenAddr>,
+    /// Ask whether it is alive, not whether it is ready
+    #[arg(long)]
+    live: bool,
+}
+
+fn healthcheck<A: Arguments>(argv: &[OsString]) -> Result<ExitCode, Failure> {
+    let asked: Healthcheck = typed(argv, A::DEFAULTS)?;
+    let authority = match asked.admin_addr.unwrap_or(ListenAddr::Any(A::DEFAULTS.admin_port)) {
+        ListenAddr::Tcp(addr) if !addr.ip().is_unspecified() => addr.to_string(),
+        other => format!("127.0.0.1:{}", other.port().unwrap_or_default()),
+    };
+    let path = if asked.live { "/livez" } else { "/readyz" };
+    match get(&authority, path) {
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(problem) => Err(Failure::new(
+            Exit::Other(1),
+            format!("http://{authority}{path}: {problem}"),
+        )),
+    }
+}
+
+/// Wait until all of these are there, then exit 0 or run a command; for init containers
+#[derive(clap::Parser)]
+#[command(name = "wait")]
+struct Wait {
+    /// What to wait for: tcp://host:port, http://host:port/path (any 2xx), file:/path, unix:/path
+    #[arg(required = true, value_name = "TARGET")]
+    targets: Vec<Target>,
+    /// How long to wait before giving up with exit code 69; 0 means for ever
+    #[arg(long, value_name = "DURATION", default_value = "60s")]
+    timeout: Span,
+    /// How long between two tries
+    #[arg(long, value_name = "DURATION", default_value = "500ms")]
+    interval: Span,
+    /// What to become once all are there
+    #[arg(last = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+#[derive(Clone, Debug)]
+enum Target {
+    Tcp(String),
+    Http { authority: String, path: String },
+    File(PathBuf),
+    Unix(PathBuf),
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let path = |rest: &str| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest));
+        let with_port = |authority: &str, default: Option<u16>| match (authority.rsplit_once(':'), default) {
+            (Some((_, port)), _) if port.parse::<u16>().is_ok() => Ok(authority.to_owned()),
+            (_, Some(port)) if !authority.is_empty() => Ok(format!("{authority}:{port}")),
+            _ => Err("expected tcp://host:port".to_owned()),
+        };
+        match text.split_once(':') {
+            Some(("tcp", rest)) => Ok(Self::Tcp(with_port(rest.trim_start_matches('/'), None)?)),
+            Some(("http", rest)) => {
+                let rest = rest.trim_start_matches('/');
+                let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+                let path = if path.is_empty() { "/" } else { path };
+                Ok(Self::Http {
+                    authority: with_port(authority, Some(80))?,
+                    path: path.to_owned(),
+                })
+            }
+            Some(("file", rest)) => Ok(Self::File(path(rest))),
+            Some(("unix", rest)) => Ok(Self::Unix(path(rest))),
+            Some(("https", _)) => Err("https is not spoken here: wait for tcp://host:443 instead".into()),
+            _ => Err("expected tcp://host:port, http://host:port/path, file:/path or unix:/path".into()),
+        }
+    }
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(authority) => write!(f, "tcp://{authority}"),
+            Self::Http { authority, path } => write!(f, "http://{authority}{path}"),
+            Self::File(path) => write!(f, "file:{}", path.display()),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl Target {
+    fn reached(&self) -> Result<(), String> {
+        match self {
+            Self::Tcp(authority) => connect(authority).map(drop),
+            Self::Http { authority, path } => get(authority, path).map(drop),
+            Self::File(path) => std::fs::metadata(path).map(drop).map_err(|error| error.to_string()),
+            Self::Unix(path) => UnixStream::connect(path).map(drop).map_err(|error| error.to_string()),
+        }
+    }
+}
+
+fn wait(argv: &[OsString], defaults: crate::Defaults) -> Result<ExitCode, Failure> {
+    let Wait {
+        targets,
+        timeout,
+        interval,
+        command,
+    } = typed(argv, defaults)?;
+    let deadline = (!timeout.0.is_zero()).then(|| Instant::now() + timeout.0);
+    // Each target on its own thread: one that hangs must not hide that the others are there.
+    let (sender, results) = mpsc::sync_channel(targets.len());
+    let count = targets.len();
+    for target in targets {
+        let sender = sender.clone();
+        std::thread::spawn(move || sender.send(until_reached(&target, deadline, interval.0)));
+    }
+    let missing: Vec<String> = results.iter().take(count).filter_map(Result::err).collect();
+    if !missing.is_empty() {
+        return Err(Failure {
+            exit: Exit::Unavailable,
+            problems: missing,
+        });
+    }
+    let Some((program, args)) = command.split_first() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let error = Command::new(program).args(args).exec();
+    Err(Failure::new(
+        Exit::Usage,
+        format!("{}: {error}", program.to_string_lossy()),
+    ))
+}
+
+/// Tries until it works; the error is the last one seen.
+fn until_reached(target: &Target, deadline: Option<Instant>, interval: Duration) -> Result<(), String> {
+    let mut said = String::new();
+    loop {
+        let Err(problem) = target.reached() else { return Ok(()) };
+        if deadline.is_some_and(|end| Instant::now() + interval >= end) {
+            return Err(format!("{target}: gave up waiting: {problem}"));
+        }
+        if said != problem {
+            eprintln!("wait: {target}: {problem}");
+            said = problem;
+        }
+        std::thread::sleep(interval);
+    }
+}
+
+/// Holds a pod's namespaces open for its containers, as compose needs it: does nothing until told to stop.
+fn pause() -> Result<ExitCode, Failure> {
+    let runtime = crate::sidecar::runtime().map_err(|error| Failure::bug(error.to_string()))?;
+    runtime.block_on(async {
+        let mut signals = crate::signals::Signals::register().map_err(|error| Failure::bug(error.to_string()))?;
+        loop {
+            match signals.next().await {
+                crate::signals::Signal::Stop(_) => return Ok(ExitCode::SUCCESS),
+                crate::signals::Signal::ChildEnded => crate::reap::orphans().await,
+                crate::signals::Signal::Reload => {}
+            }
+        }
+    })
+}
+
+fn connect(authority: &str) -> Result<TcpStream, String> {
+    let addresses = authority
+        .to_socket_addrs()
+        .map_err(|error| format!("cannot look it up: {error}"))?;
+    let mut problem = "no address".to_owned();
+    // `localhost` is two addresses, and the app may listen on either.
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, TRY) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => problem = error.to_string(),
+        }
+    }
+    Err(problem)
+}
+
+/// A GET that wants a 2xx; the error is what came instead.
+fn get(authority: &str, path: &str) -> Result<String, String> {
+    let mut stream = connect(authority)?;
+    let spoken = |error: std::io::Error| error.to_string();
+    stream
+        .set_read_timeout(Some(TRY))
+        .and_then(|()| stream.set_write_timeout(Some(TRY)))
+        .map_err(spoken)?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).map_err(spoken)?;
+    let mut answer = [0; 4096];
+    let mut length = 0;
+    // The head and the first words of the body are all that is needed.
+    while length < answer.len() {
+        match stream.read(&mut answer[length..]).map_err(spoken)? {
+            0 => break,
+            more => length += more,
+        }
+    }
+    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
+    let status = answer
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse::<u16>().ok())
+        .ok_or("not an HTTP answer")?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map_or("", |(_, body)| body.trim())
+        .to_owned();
+    if (200..300).contains(&status) {
+        Ok(body)
+    } else {
+        Err(format!("answered {status}: {}", body.replace('\n', "; ")))
+    }
+}
