@@ -38,13 +38,13 @@ pub trait Arguments: Sized {
 #[derive(clap::Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Every sidecar has")]
 pub struct CommonArgs {
-    /// Where health, metrics and administration listen
+    /// Where health, metrics and administration listen; `off` for nowhere
     #[arg(long, value_name = "ADDR", env = "SIDECAR_ADMIN_ADDR")]
-    pub admin_addr: Option<ListenAddr>,
+    pub admin_addr: Option<Listen>,
 
     /// A second address for probes, taken only if it is free; `off` for none
     #[arg(long, value_name = "ADDR", env = "SIDECAR_PROBE_ADDR")]
-    pub probe_addr: Option<ProbeAddr>,
+    pub probe_addr: Option<Listen>,
 
     /// The least important lines to log: error, warn, info, debug, trace, off
     #[arg(long, value_name = "LEVEL", env = "SIDECAR_LOG_LEVEL")]
@@ -67,7 +67,7 @@ pub struct CommonArgs {
     pub allow_quit: bool,
 
     /// Check flags, environment and files, then exit with 0 or 78
-    #[arg(long)]
+    #[arg(long, env = "SIDECAR_CHECK_CONFIG")]
     pub check_config: bool,
 
     /// What a peer calls its listen address, for the message that the port is taken.
@@ -75,14 +75,14 @@ pub struct CommonArgs {
     pub admin_flag: Option<&'static str>,
 }
 
-/// Where the additional probe listener goes.
+/// An address to listen on, or none.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ProbeAddr {
+pub enum Listen {
     Off,
     At(ListenAddr),
 }
 
-impl FromStr for ProbeAddr {
+impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {

@@ -42,7 +42,7 @@ fn every_mistake_is_said_at_once() {
             "--log-level \"loud\": expected error, warn, info, debug, trace or off",
             "--zebra: unknown flag, see --help",
             "--admin-addr \"x\": expected an address such as :9125, 127.0.0.1:8080, [::1]:80 or unix:/run/app.sock, \
-             with a port from 0 to 65535",
+             with a port from 0 to 65535, or off",
         ]
     );
 }
@@ -52,7 +52,7 @@ fn what_is_right_is_read() {
     let tested = read("--settle=250ms --watch /a --watch /b --admin-addr :0 --probe-addr off").unwrap();
     assert_eq!(tested.settle, Some(Span::from_millis(250)));
     assert_eq!(tested.watch, ["/a", "/b"]);
-    assert_eq!(tested.common.probe_addr, Some(ProbeAddr::Off));
+    assert_eq!(tested.common.probe_addr, Some(Listen::Off));
 }
 
 #[test]

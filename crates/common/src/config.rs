@@ -211,15 +211,20 @@ impl Section {
             Value::List(nodes) => nodes,
             _ => vec![node],
         };
-        let long = |node: Node| match node.value {
-            Value::Text(_) => Node {
-                line: node.line,
-                value: Value::Map(vec![(short.to_owned(), node)]),
-            },
-            _ => node,
+        let section = |(at, node)| {
+            Section::of(
+                long_form(node, short),
+                format!("{}{key}[{at}].", self.path),
+                &self.problems,
+            )
         };
-        let section = |(at, node)| Section::of(long(node), format!("{}{key}[{at}].", self.path), &self.problems);
         nodes.into_iter().enumerate().map(section).collect()
+    }
+
+    /// A mapping that may be given as a plain value or a list of them, which then stand for its key `short`.
+    pub fn section_or(&mut self, key: &str, short: &str) -> Option<Section> {
+        let node = long_form(self.take(key)?, short);
+        Some(Section::of(node, format!("{}{key}.", self.path), &self.problems))
     }
 
     /// Leaves the whole key to another reader.
@@ -261,6 +266,16 @@ impl Drop for Section {
             };
             self.say(node.line, key, problem);
         }
+    }
+}
+
+fn long_form(node: Node, short: &str) -> Node {
+    match node.value {
+        Value::Text(_) | Value::List(_) => Node {
+            line: node.line,
+            value: Value::Map(vec![(short.to_owned(), node)]),
+        },
+        _ => node,
     }
 }
 

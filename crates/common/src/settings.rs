@@ -5,7 +5,7 @@ use std::time::Duration;
 use values::{ListenAddr, Span};
 
 use crate::{
-    args::{CommonArgs, LogFormat, LogLevel, ProbeAddr},
+    args::{CommonArgs, Listen, LogFormat, LogLevel},
     config::Section,
 };
 
@@ -20,8 +20,8 @@ pub struct Defaults {
 
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) admin_addr: ListenAddr,
-    pub(crate) probe_addr: ProbeAddr,
+    pub(crate) admin_addr: Listen,
+    pub(crate) probe_addr: Listen,
     pub(crate) log_level: LogLevel,
     pub(crate) log_format: LogFormat,
     pub(crate) drain_delay: Duration,
@@ -37,8 +37,8 @@ impl Settings {
     /// `file` is the `sidecar:` section of a config file, if there is one.
     pub(crate) fn resolve(args: &CommonArgs, file: &mut Section, defaults: Defaults) -> Self {
         // Read every key before choosing: a wrong value in the file is reported even when a flag outranks it.
-        let file_admin = file.parsed::<ListenAddr>("admin_addr");
-        let file_probe = file.parsed::<ProbeAddr>("probe_addr");
+        let file_admin = file.parsed::<Listen>("admin_addr");
+        let file_probe = file.parsed::<Listen>("probe_addr");
         let file_level = file.parsed::<LogLevel>("log_level");
         let file_format = file.parsed::<LogFormat>("log_format");
         let file_delay = file.parsed::<Span>("drain_delay");
@@ -49,12 +49,12 @@ impl Settings {
             // Who names the admin address has decided where probes go; the extra one is for those who said nothing.
             probe_addr: args.probe_addr.clone().or(file_probe).unwrap_or_else(|| {
                 if admin_chosen.is_some() {
-                    ProbeAddr::Off
+                    Listen::Off
                 } else {
-                    ProbeAddr::At(ListenAddr::Any(9090))
+                    Listen::At(ListenAddr::Any(9090))
                 }
             }),
-            admin_addr: admin_chosen.unwrap_or(ListenAddr::Any(defaults.admin_port)),
+            admin_addr: admin_chosen.unwrap_or(Listen::At(ListenAddr::Any(defaults.admin_port))),
             log_level: args.log_level.or(file_level).unwrap_or_default(),
             log_format: args.log_format.or(file_format).unwrap_or_default(),
             drain_delay: args

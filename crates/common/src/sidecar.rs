@@ -21,7 +21,7 @@ use values::ListenAddr;
 use crate::{
     Exit, Failure, Gate, Life,
     admin::{self, Admin, AdminRoutes},
-    args::{Arguments, ProbeAddr},
+    args::{Arguments, Listen},
     caps, config,
     health::Health,
     life::Reins,
@@ -178,9 +178,12 @@ async fn stop_asked(signals: &mut Signals) -> &'static str {
 }
 
 fn admin_listeners(settings: &Settings, admin_flag: &str) -> Result<Vec<tokio::net::TcpListener>, Failure> {
-    let mut listeners = vec![listen("admin", &settings.admin_addr, admin_flag)?];
-    if let ProbeAddr::At(addr) = &settings.probe_addr
-        && addr.port() != settings.admin_addr.port()
+    let mut listeners = Vec::new();
+    if let Listen::At(addr) = &settings.admin_addr {
+        listeners.push(listen("admin", addr, admin_flag)?);
+    }
+    if let Listen::At(addr) = &settings.probe_addr
+        && !matches!(&settings.admin_addr, Listen::At(admin) if admin.port() == addr.port())
     {
         // Several sidecars in one pod all try this one: who comes later does without.
         match addr.bind_tcp() {

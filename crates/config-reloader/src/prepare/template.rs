@@ -1,0 +1,139 @@
+//! Jinja templates fed from variables and files: `{{ env.HOST }}`, `{{ files.password }}`.
+
+use std::{collections::BTreeMap, fmt, io, path::PathBuf};
+
+use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use values::ByteSize;
+
+use crate::config::Undefined;
+
+/// Instructions that a template may take: a second or so, and then it loops.
+const FUEL: u64 = 5_000_000;
+/// A file that a template shows is a password or a certificate, not a database.
+const LARGEST_FILE: u64 = 1 << 20;
+
+pub(super) fn render(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+    files: &BTreeMap<String, PathBuf>,
+    undefined: Undefined,
+    largest: u64,
+) -> Result<Vec<u8>, String> {
+    let mut contents = BTreeMap::new();
+    for (name, path) in files {
+        let content = values::read_text(path, LARGEST_FILE)?;
+        // Mounted Secrets have no newline at the end, files made with an editor do.
+        contents.insert(name.clone(), Value::from(content.trim_end_matches('\n')));
+    }
+    let env: BTreeMap<String, Value> = variables
+        .iter()
+        .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
+        .collect();
+    let root = Value::from(BTreeMap::from([
+        ("env", Value::from(env)),
+        ("files", Value::from(contents)),
+    ]));
+    let mut jinja = Environment::new();
+    // A config file that loses its last newline is a change that nobody asked for.
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    jinja.set_syntax(syntax.map_err(|error| spoken(&error))?);
+    jinja.set_fuel(Some(FUEL));
+    jinja.set_undefined_behavior(match undefined {
+        Undefined::Error => UndefinedBehavior::Strict,
+        Undefined::Keep => UndefinedBehavior::Chainable,
+    });
+    let mut output = Capped {
+        bytes: Vec::new(),
+        largest,
+    };
+    let template = jinja.template_from_str(text).map_err(|error| spoken(&error))?;
+    template
+        .render_captured_to(root, &mut output)
+        .map_err(|error| match output.bytes.len() as u64 >= largest {
+            true => format!("the result is larger than {}; see `largest`", ByteSize(largest)),
+            false => spoken(&error),
+        })?;
+    Ok(output.bytes)
+}
+
+/// Line, what is wrong, and what is behind it; without the values of variables.
+fn spoken(error: &minijinja::Error) -> String {
+    let line = error.line().map_or(String::new(), |line| format!("line {line}: "));
+    let detail = error.detail().map_or(String::new(), |detail| format!(": {detail}"));
+    format!("{line}{}{detail}", error.kind())
+}
+
+struct Capped {
+    bytes: Vec<u8>,
+    largest: u64,
+}
+
+impl io::Write for Capped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = (self.largest as usize).saturating_sub(self.bytes.len());
+        self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        if bytes.len() > room {
+            Err(io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes.len())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Capped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.bytes.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn done(text: &str, undefined: Undefined) -> Result<String, String> {
+        let variables = BTreeMap::from([("HOST".into(), "db".into())]);
+        let bytes = render(text, &variables, &BTreeMap::new(), undefined, 1000)?;
+        Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[test]
+    fn variables_loops_and_defaults_work() {
+        assert_eq!(done("host={{ env.HOST }}\n", Undefined::Error).unwrap(), "host=db\n");
+        assert_eq!(
+            done("{% for i in range(3) %}{{ i }}{% endfor %}", Undefined::Error).unwrap(),
+            "012"
+        );
+        assert_eq!(done("{{ env.NO | default('x') }}", Undefined::Error).unwrap(), "x");
+        assert_eq!(done("[{{ env.NO }}]", Undefined::Keep).unwrap(), "[]");
+    }
+
+    #[test]
+    fn mistakes_are_said_with_their_line() {
+        assert!(
+            done("a\n{{ env.NO }}", Undefined::Error)
+                .unwrap_err()
+                .starts_with("line 2: undefined value")
+        );
+        assert!(
+            done("a\n{% if %}", Undefined::Error)
+                .unwrap_err()
+                .starts_with("line 2: syntax error")
+        );
+        assert!(done("{% include '/etc/passwd' %}", Undefined::Error).is_err());
+    }
+
+    #[test]
+    fn a_template_that_loops_or_grows_is_stopped() {
+        let endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
+        assert!(done(endless, Undefined::Error).unwrap_err().contains("fuel"));
+        let growing = "{% for a in range(9999) %}xxxxxxxxxx{% endfor %}";
+        assert_eq!(
+            done(growing, Undefined::Error),
+            Err("the result is larger than 1000; see `largest`".into())
+        );
+    }
+}

@@ -1,0 +1,463 @@
+//! The life of a change: noticed, prepared, checked, told, verified. Or kept pending until it is.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use common::{Exit, Failure, Gate, Life, Live, Phase};
+use file_watch::FileWatch;
+use http_client::Backoff;
+use tokio::time::Instant;
+
+use crate::{
+    act::{self, Generation, Occasion},
+    config::{Action, Config, OnStart},
+    events::Events,
+    prepare::{self, Published, Staged},
+    snapshot::{Change, Hash, Snapshot, hash_all},
+    state,
+};
+
+/// How often a verification is tried within its time.
+const VERIFY_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs until the process drains.
+pub async fn run(mut live: Live<Config>, events: Events, gate: Gate, life: Life) -> Result<(), Failure> {
+    let mut first = true;
+    loop {
+        let config = live.get();
+        let mut reloader = Reloader::new(Arc::clone(&config), &events, &gate, &life);
+        let watch = FileWatch::new(config.sources(), config.timing.watch.clone());
+        let ended = tokio::select! {
+            biased;
+            ended = reloader.follow(watch, first) => Some(ended),
+            _ = live.changed() => None,
+        };
+        match ended {
+            Some(ended) => return ended,
+            None => first = false, // new settings: start over, knowing what the old ones knew
+        }
+    }
+}
+
+/// What a round has come to.
+enum Outcome {
+    /// The app has what is there, as far as that can be.
+    Settled,
+    /// To be tried again. The server may have said when.
+    Pending { retry_after: Option<Duration> },
+    /// The operator asked for this exit code.
+    Exit(u8),
+}
+
+struct Reloader<'a> {
+    config: Arc<Config>,
+    events: &'a Events,
+    gate: &'a Gate,
+    life: &'a Life,
+    watched: Snapshot,
+    inputs: Snapshot,
+    /// What the outputs in place were made from, and what they are.
+    made: Option<(Hash, Hash)>,
+    /// What the app was told last.
+    told: Option<Hash>,
+    /// What the app did not survive. Not told again.
+    bad: Option<Hash>,
+    /// A change that has begun and not ended.
+    pending: Option<Pending>,
+}
+
+/// A change on its way to the app.
+struct Pending {
+    digest: Hash,
+    changes: Vec<Change>,
+    since: Instant,
+    published: Published,
+    /// Which of the ways to tell have worked.
+    done: Vec<bool>,
+    before: Vec<Generation>,
+    in_place: bool,
+}
+
+impl<'a> Reloader<'a> {
+    fn new(config: Arc<Config>, events: &'a Events, gate: &'a Gate, life: &'a Life) -> Self {
+        let (watched, inputs) = Default::default();
+        Self {
+            config,
+            events,
+            gate,
+            life,
+            watched,
+            inputs,
+            made: None,
+            told: None,
+            bad: None,
+            pending: None,
+        }
+    }
+
+    /// The main loop: a round at the start, and one for every wake-up.
+    async fn follow(&mut self, mut watch: FileWatch, first: bool) -> Result<(), Failure> {
+        let mut outcome = self.begin(first).await;
+        self.say_watching(&watch);
+        let mut mode = watch.mode().clone();
+        let mut backoff = Backoff::new(self.config.timing.retry_first, self.config.timing.retry_most);
+        loop {
+            let retry_at = match outcome {
+                Outcome::Exit(code) => return Err(exit(code)),
+                Outcome::Settled if self.config.once => return Ok(()),
+                Outcome::Settled => {
+                    backoff.reset();
+                    self.gate.open();
+                    heap::trim();
+                    None
+                }
+                Outcome::Pending { retry_after } => {
+                    let pause = backoff.next(retry_after);
+                    self.events.again_in(pause);
+                    Some(Instant::now() + pause)
+                }
+            };
+            let woken = tokio::select! {
+                biased;
+                _ = watch.changed() => true,
+                () = until(retry_at) => false,
+                () = self.life.reached(Phase::Draining) => return self.finish().await,
+            };
+            if woken {
+                self.events.woken();
+                if *watch.mode() != mode {
+                    mode = watch.mode().clone();
+                    self.say_watching(&watch);
+                }
+            }
+            outcome = self.round().await;
+            self.events
+                .counted(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
+        }
+    }
+
+    fn say_watching(&self, watch: &FileWatch) {
+        self.events
+            .watching(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
+    }
+
+    /// The first look: what there is becomes what the app is taken to know, unless there is reason to tell it.
+    async fn begin(&mut self, first: bool) -> Outcome {
+        for target in self.config.sources() {
+            if let Some(why) = file_watch::never_updates(&target.path) {
+                self.events.never_updates(&target.path, &why);
+            }
+        }
+        prepare::clear_leftovers(&self.config.prepare);
+        self.look().await;
+        let staged = match self.stage().await {
+            Ok(staged) => staged,
+            Err(problem) => return self.failed("prepare", &problem),
+        };
+        let digest = self.digest(staged.as_ref());
+        let remembered = self.remembered();
+        let replaces = staged.as_ref().is_some_and(Staged::replaces);
+        let tell = match self.config.on_start {
+            OnStart::Always => first,
+            OnStart::Never => false,
+            OnStart::Changed => remembered.map_or(replaces, |told| told != digest),
+        };
+        let changes = self.watched.changes_since(&Snapshot::default());
+        if tell {
+            return self.start(digest, changes, staged).await;
+        }
+        // Nobody is told, but what is prepared must be there and good before the app starts.
+        match self.check_and_publish(digest, &changes, staged).await {
+            Ok(_) => {
+                self.told = Some(digest);
+                self.remember(&digest);
+                Outcome::Settled
+            }
+            Err(outcome) => outcome,
+        }
+    }
+
+    fn remembered(&self) -> Option<Hash> {
+        let path = self.config.state_file.as_ref()?;
+        state::load(path).unwrap_or_else(|problem| {
+            self.events.state_unusable(&problem);
+            None
+        })
+    }
+
+    /// Looks again, and does what has to be done about it.
+    async fn round(&mut self) -> Outcome {
+        let before = self.watched.clone();
+        self.look().await;
+        let staged = match self.stage().await {
+            Ok(staged) => staged,
+            Err(problem) => {
+                self.pending = None;
+                return self.failed("prepare", &problem);
+            }
+        };
+        let digest = self.digest(staged.as_ref());
+        if let Some(pending) = self.pending.take_if(|pending| pending.digest == digest) {
+            return self.go_on(pending, staged).await;
+        }
+        if self.told == Some(digest) || self.bad == Some(digest) {
+            self.events.unchanged();
+            return Outcome::Settled;
+        }
+        // What an unfinished change had changed is news to the app as well.
+        let mut changes = self.pending.take().map(|pending| pending.changes).unwrap_or_default();
+        let newer = self.watched.changes_since(&before);
+        changes.retain(|old| !newer.iter().any(|new| new.path == old.path));
+        changes.extend(newer);
+        self.start(digest, changes, staged).await
+    }
+
+    /// Scans on a thread of its own: a large file must not keep probes waiting.
+    async fn look(&mut self) {
+        let (config, before) = (Arc::clone(&self.config), (self.watched.clone(), self.inputs.clone()));
+        let scan = move || {
+            let inputs: Vec<_> = config.sources().split_off(config.watch.len());
+            (
+                Snapshot::scan(&config.watch, &before.0),
+                Snapshot::scan(&inputs, &before.1),
+            )
+        };
+        if let Ok((watched, inputs)) = tokio::task::spawn_blocking(scan).await {
+            let known = [&self.watched.unreadable, &self.inputs.unreadable];
+            let news = watched.unreadable.iter().chain(&inputs.unreadable);
+            for problem in news.filter(|problem| !known.iter().any(|known| known.contains(problem))) {
+                self.events.unreadable(problem);
+            }
+            (self.watched, self.inputs) = (watched, inputs);
+        }
+    }
+
+    /// Makes the outputs, unless they are made from what is there already.
+    async fn stage(&self) -> Result<Option<Staged>, String> {
+        let current = self.made.is_some_and(|(from, _)| from == self.inputs.digest());
+        if self.config.prepare.is_empty() || current {
+            return Ok(None);
+        }
+        let config = Arc::clone(&self.config);
+        let staged = tokio::task::spawn_blocking(move || prepare::stage(&config.prepare)).await;
+        let staged = staged.unwrap_or_else(|error| Err(format!("gave up: {error}")));
+        self.events.preparation(staged.is_ok());
+        staged.map(Some)
+    }
+
+    /// What the app will have: the watched files as they are, and the outputs as they are or will be.
+    fn digest(&self, staged: Option<&Staged>) -> Hash {
+        let made = staged
+            .map(Staged::digest)
+            .or(self.made.map(|(_, made)| made))
+            .unwrap_or_default();
+        hash_all([self.watched.digest().as_slice(), &made])
+    }
+
+    async fn start(&mut self, digest: Hash, changes: Vec<Change>, staged: Option<Staged>) -> Outcome {
+        self.events.changed(&digest, &changes);
+        let done = vec![false; self.config.tell.len()];
+        let (since, published, before) = (Instant::now(), Published::default(), Vec::new());
+        self.go_on(
+            Pending {
+                digest,
+                changes,
+                since,
+                published,
+                done,
+                before,
+                in_place: false,
+            },
+            staged,
+        )
+        .await
+    }
+
+    /// Takes a change as far as it goes.
+    async fn go_on(&mut self, mut pending: Pending, staged: Option<Staged>) -> Outcome {
+        let working = self.life.busy("telling the app about a change");
+        let outcome = self.steps(&mut pending, staged).await;
+        drop(working);
+        match outcome {
+            Ok(outcome) => outcome,
+            Err(outcome) => {
+                self.pending = Some(pending);
+                outcome
+            }
+        }
+    }
+
+    async fn steps(&mut self, pending: &mut Pending, staged: Option<Staged>) -> Result<Outcome, Outcome> {
+        if !pending.in_place {
+            pending.published = self.check_and_publish(pending.digest, &pending.changes, staged).await?;
+            pending.before = act::generations(&self.config.verify).await;
+            pending.in_place = true;
+        }
+        self.tell(pending).await?;
+        if let Err(problem) = self.verify(pending).await {
+            self.events.failed("verify", &problem);
+            self.roll_back(pending).await;
+            return Ok(Outcome::Settled);
+        }
+        self.told = Some(pending.digest);
+        self.bad = None;
+        self.remember(&pending.digest);
+        self.events.reloaded(&pending.digest, pending.since.elapsed());
+        let exit = self.config.tell.iter().find_map(|action| match action {
+            Action::Exit(code) => Some(*code),
+            _ => None,
+        });
+        Ok(exit.map_or(Outcome::Settled, Outcome::Exit))
+    }
+
+    async fn check_and_publish(
+        &mut self,
+        digest: Hash,
+        changes: &[Change],
+        staged: Option<Staged>,
+    ) -> Result<Published, Outcome> {
+        let config = Arc::clone(&self.config);
+        let file: Option<PathBuf> = staged.as_ref().and_then(Staged::first).map(Into::into);
+        let file = file.or_else(|| changes.first().map(|change| change.path.clone()));
+        let occasion = Occasion {
+            digest: &digest,
+            changes,
+            file: file.as_deref(),
+            before: &[],
+        };
+        for check in &config.check {
+            if let Err(trouble) = act::perform(check, occasion).await {
+                return Err(self.failed("check", &trouble.text));
+            }
+        }
+        let Some(staged) = staged else {
+            return Ok(Published::default());
+        };
+        let made = staged.digest();
+        let published = tokio::task::spawn_blocking(|| staged.publish()).await;
+        match published.unwrap_or_else(|error| Err(format!("gave up: {error}"))) {
+            Ok(published) => {
+                published.paths().for_each(|path| self.events.prepared(path));
+                self.made = Some((self.inputs.digest(), made));
+                Ok(published)
+            }
+            Err(problem) => Err(self.failed("publish", &problem)),
+        }
+    }
+
+    fn failed(&self, stage: &'static str, problem: &str) -> Outcome {
+        self.events.failed(stage, problem);
+        Outcome::Pending { retry_after: None }
+    }
+
+    /// In order; one that fails does not keep the others from being told, and those that worked are not told twice.
+    async fn tell(&self, pending: &mut Pending) -> Result<(), Outcome> {
+        let Pending {
+            digest,
+            changes,
+            before,
+            done,
+            ..
+        } = pending;
+        let occasion = Occasion {
+            digest,
+            changes,
+            file: changes.first().map(|c| c.path.as_path()),
+            before,
+        };
+        let mut retry_after = None;
+        for (action, done) in self.config.tell.iter().zip(done.iter_mut()).filter(|(_, done)| !**done) {
+            let working = self.life.busy(action.to_string());
+            let begun = Instant::now();
+            match act::perform(action, occasion).await {
+                Ok(answer) => {
+                    *done = true;
+                    self.events.told(action, answer, begun.elapsed());
+                }
+                Err(trouble) => {
+                    retry_after = retry_after.max(trouble.retry_after);
+                    self.events.not_told(action, &trouble, begun.elapsed());
+                }
+            }
+            drop(working);
+        }
+        if done.iter().all(|done| *done) {
+            Ok(())
+        } else {
+            Err(Outcome::Pending { retry_after })
+        }
+    }
+
+    /// Tries until it works or its time is over; the error is the last one.
+    async fn verify(&self, pending: &Pending) -> Result<(), String> {
+        let end = Instant::now() + self.config.verify_within;
+        let Pending {
+            digest,
+            changes,
+            before,
+            ..
+        } = pending;
+        let occasion = Occasion {
+            digest,
+            changes,
+            file: None,
+            before,
+        };
+        for action in &self.config.verify {
+            while let Err(trouble) = act::perform(action, occasion).await {
+                if Instant::now() + VERIFY_EVERY >= end {
+                    return Err(trouble.text);
+                }
+                tokio::time::sleep(VERIFY_EVERY).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Once, and loudly. The content is remembered as bad, so that it is not told a second time.
+    async fn roll_back(&mut self, pending: &mut Pending) {
+        let files = pending.published.roll_back();
+        self.bad = Some(pending.digest);
+        if files > 0 {
+            pending.done.fill(false);
+            // It failed or worked; both are logged, and there is nothing older to go back to.
+            let _ = self.tell(pending).await;
+        }
+        self.events.rolled_back(files);
+        self.events.given_up();
+    }
+
+    fn remember(&self, digest: &Hash) {
+        if let Some(path) = &self.config.state_file
+            && let Err(problem) = state::save(path, digest)
+        {
+            self.events.state_unusable(&problem);
+        }
+    }
+
+    /// Draining: what is pending gets one more chance.
+    async fn finish(&mut self) -> Result<(), Failure> {
+        if self.pending.is_none() {
+            return Ok(());
+        }
+        match self.round().await {
+            Outcome::Settled => Ok(()),
+            Outcome::Exit(code) => Err(exit(code)),
+            Outcome::Pending { .. } => Err(Failure::new(
+                Exit::Unfinished,
+                "stopped before the app could be told about the last change",
+            )),
+        }
+    }
+}
+
+fn exit(code: u8) -> Failure {
+    Failure::new(Exit::Other(code), "config changed: exiting as asked")
+}
+
+/// Waits for a moment, or for ever.
+async fn until(moment: Option<Instant>) {
+    match moment {
+        Some(moment) => tokio::time::sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
