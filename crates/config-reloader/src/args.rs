@@ -11,11 +11,13 @@ use std::{
 use common::{Arguments, CommonArgs, Defaults, Failure, Usage, args::typed};
 use http_client::{Client, Target};
 use regex_lite::Regex;
+use tls::ClientTls;
 use values::Span;
 
 use crate::{
     config::{
         Action, Command, Config, Line, OnStart, Output, Processes, Signal, Signum, Socket, Text, Timing, Undefined,
+        WhenUnverified,
     },
     dialect::Dialect,
     yaml::{self, LARGEST, Poll, TIMEOUT},
@@ -29,6 +31,20 @@ impl Environment {
     fn of_this_process() -> Self {
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
         Self(std::env::vars_os().filter_map(text).collect())
+    }
+
+    /// What to trust when nothing else is said: the bundle of SSL_CERT_FILE, as everywhere, or the system's.
+    pub fn tls(&self) -> ClientTls {
+        let system_bundle = self
+            .0
+            .get("SSL_CERT_FILE")
+            .filter(|path| !path.is_empty())
+            .map(PathBuf::from);
+        ClientTls {
+            system_bundle,
+            ca_setting: "ca_file or SSL_CERT_FILE".into(),
+            ..ClientTls::default()
+        }
     }
 }
 
@@ -266,9 +282,10 @@ impl OwnArgs {
                 .filter_map(|typed| self.output(typed, environment, problems))
                 .collect(),
             check: commands("--check", &self.check, problems),
-            tell: self.tells(problems),
-            verify: self.verifications(problems),
+            tell: self.tells(environment, problems),
+            verify: self.verifications(environment, problems),
             verify_within: self.verify_within.into(),
+            when_unverified: WhenUnverified::RollBack,
         }
     }
 
@@ -298,11 +315,11 @@ impl OwnArgs {
         })
     }
 
-    fn tells(&self, problems: &mut Vec<String>) -> Vec<Action> {
+    fn tells(&self, environment: &Environment, problems: &mut Vec<String>) -> Vec<Action> {
         let mut tells: Vec<Action> = self
             .url
             .iter()
-            .filter_map(|url| http("--url", &self.method, url, problems))
+            .filter_map(|url| http("--url", &self.method, url, environment, problems))
             .collect();
         if let Some(signal) = self.signal {
             let name = self.process.clone().map(Processes::Name);
@@ -327,21 +344,21 @@ impl OwnArgs {
         tells
     }
 
-    fn verifications(&self, problems: &mut Vec<String>) -> Vec<Action> {
+    fn verifications(&self, environment: &Environment, problems: &mut Vec<String>) -> Vec<Action> {
         let mut verify: Vec<Action> = self
             .verify_url
             .iter()
-            .filter_map(|url| http("--verify-url", "GET", url, problems))
+            .filter_map(|url| http("--verify-url", "GET", url, environment, problems))
             .collect();
         verify.extend(commands("--verify-exec", self.verify_exec.as_slice(), problems));
         verify
     }
 }
 
-fn http(flag: &str, method: &str, url: &str, problems: &mut Vec<String>) -> Option<Action> {
+fn http(flag: &str, method: &str, url: &str, environment: &Environment, problems: &mut Vec<String>) -> Option<Action> {
     let target = Target {
         timeout: TIMEOUT.into(),
-        tls: Arc::default(),
+        tls: Arc::new(environment.tls()),
         ..Target::new(method, url)
     };
     Client::new(target)

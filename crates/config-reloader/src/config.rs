@@ -24,6 +24,7 @@ pub struct Config {
     pub verify: Vec<Action>,
     /// How long the app may take until the verification works.
     pub verify_within: Duration,
+    pub when_unverified: WhenUnverified,
 }
 
 /// How patient to be.
@@ -57,6 +58,16 @@ pub enum OnStart {
     Changed,
     Always,
     Never,
+}
+
+/// What a failed verification leads to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhenUnverified {
+    /// The last good files are put back and the app is told again, once.
+    #[default]
+    RollBack,
+    /// The files stay, and the app is told again until it works.
+    TellAgain,
 }
 
 /// A file that is made from another.

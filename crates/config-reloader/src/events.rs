@@ -21,7 +21,8 @@ use crate::{
 pub trait Observer: Send + Sync {
     fn told(&self, _action: &Action, _result: Result<Done, &Trouble>, _took: Duration) {}
     fn reloaded(&self, _worked: bool) {}
-    fn prepared(&self, _worked: bool) {}
+    /// How many variables were left as they stand, if it worked.
+    fn prepared(&self, _unexpanded: Result<usize, ()>) {}
     fn woken(&self) {}
     fn watching(&self, _directories: usize) {}
 }
@@ -150,8 +151,11 @@ impl Events {
         tracing::info!(file = %to.display(), "file put in place");
     }
 
-    pub fn preparation(&self, worked: bool) {
-        self.observe(|observer| observer.prepared(worked));
+    pub fn preparation(&self, unexpanded: Result<usize, ()>) {
+        if let Ok(unexpanded @ 1..) = unexpanded {
+            tracing::warn!(unexpanded, "variables that have no value are left as they stand");
+        }
+        self.observe(|observer| observer.prepared(unexpanded));
     }
 
     pub fn told(&self, action: &Action, done: Done, took: Duration) {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use crate::{
     act::{self, Generation, Occasion},
-    config::{Action, Config, OnStart},
+    config::{Action, Config, OnStart, WhenUnverified},
     events::Events,
     prepare::{self, Published, Staged},
     snapshot::{Change, Hash, Snapshot, hash_all},
@@ -19,21 +19,40 @@ use crate::{
 /// How often a verification is tried within its time.
 const VERIFY_EVERY: Duration = Duration::from_millis(250);
 
-/// Runs until the process drains.
+/// Runs until the process drains. New settings start a new reloader that knows what the old one knew.
 pub async fn run(mut live: Live<Config>, events: Events, gate: Gate, life: Life) -> Result<(), Failure> {
+    let mut known = Known::default();
     let mut first = true;
     loop {
         let config = live.get();
-        let mut reloader = Reloader::new(Arc::clone(&config), &events, &gate, &life);
+        let mut reloader = Reloader::new(Arc::clone(&config), &events, &gate, &life, known);
         let watch = FileWatch::new(config.sources(), config.timing.watch.clone());
-        let ended = tokio::select! {
+        tokio::select! {
             biased;
-            ended = reloader.follow(watch, first) => Some(ended),
-            _ = live.changed() => None,
-        };
-        match ended {
-            Some(ended) => return ended,
-            None => first = false, // new settings: start over, knowing what the old ones knew
+            ended = reloader.follow(watch, first) => return ended,
+            new = live.changed() => known = reloader.known.for_config(&config, &new),
+        }
+        first = false;
+    }
+}
+
+/// What has to survive new settings.
+#[derive(Clone, Copy, Default)]
+struct Known {
+    /// What the app was told last.
+    told: Option<Hash>,
+    /// A change has begun, and the app does not have it yet.
+    unfinished: bool,
+}
+
+impl Known {
+    /// Hashes of other files say nothing about these.
+    fn for_config(self, old: &Config, new: &Config) -> Self {
+        let outputs = |config: &Config| -> Vec<PathBuf> { config.prepare.iter().map(|o| o.to.clone()).collect() };
+        let same = old.sources() == new.sources() && outputs(old) == outputs(new);
+        Self {
+            told: self.told.filter(|_| same),
+            ..self
         }
     }
 }
@@ -57,8 +76,7 @@ struct Reloader<'a> {
     inputs: Snapshot,
     /// What the outputs in place were made from, and what they are.
     made: Option<(Hash, Hash)>,
-    /// What the app was told last.
-    told: Option<Hash>,
+    known: Known,
     /// What the app did not survive. Not told again.
     bad: Option<Hash>,
     /// A change that has begun and not ended.
@@ -78,7 +96,7 @@ struct Pending {
 }
 
 impl<'a> Reloader<'a> {
-    fn new(config: Arc<Config>, events: &'a Events, gate: &'a Gate, life: &'a Life) -> Self {
+    fn new(config: Arc<Config>, events: &'a Events, gate: &'a Gate, life: &'a Life, known: Known) -> Self {
         let (watched, inputs) = Default::default();
         Self {
             config,
@@ -88,7 +106,7 @@ impl<'a> Reloader<'a> {
             watched,
             inputs,
             made: None,
-            told: None,
+            known,
             bad: None,
             pending: None,
         }
@@ -106,9 +124,14 @@ impl<'a> Reloader<'a> {
                 Outcome::Settled if self.config.once => return Ok(()),
                 Outcome::Settled => {
                     backoff.reset();
-                    self.gate.open();
                     heap::trim();
                     None
+                }
+                Outcome::Pending { .. } if self.config.once => {
+                    return Err(Failure::new(
+                        Exit::Unavailable,
+                        "not done, see the lines before this one",
+                    ));
                 }
                 Outcome::Pending { retry_after } => {
                     let pause = backoff.next(retry_after);
@@ -154,12 +177,15 @@ impl<'a> Reloader<'a> {
             Err(problem) => return self.failed("prepare", &problem),
         };
         let digest = self.digest(staged.as_ref());
-        let remembered = self.remembered();
+        let remembered = self.known.told.or_else(|| self.remembered());
         let replaces = staged.as_ref().is_some_and(Staged::replaces);
+        let differs = remembered.map_or(replaces, |told| told != digest);
         let tell = match self.config.on_start {
-            OnStart::Always => first,
+            _ if self.known.unfinished => true,
+            _ if !first => differs,
+            OnStart::Always => true,
             OnStart::Never => false,
-            OnStart::Changed => remembered.map_or(replaces, |told| told != digest),
+            OnStart::Changed => differs,
         };
         let changes = self.watched.changes_since(&Snapshot::default());
         if tell {
@@ -168,8 +194,7 @@ impl<'a> Reloader<'a> {
         // Nobody is told, but what is prepared must be there and good before the app starts.
         match self.check_and_publish(digest, &changes, staged).await {
             Ok(_) => {
-                self.told = Some(digest);
-                self.remember(&digest);
+                self.has_been_told(digest).await;
                 Outcome::Settled
             }
             Err(outcome) => outcome,
@@ -199,7 +224,12 @@ impl<'a> Reloader<'a> {
         if let Some(pending) = self.pending.take_if(|pending| pending.digest == digest) {
             return self.go_on(pending, staged).await;
         }
-        if self.told == Some(digest) || self.bad == Some(digest) {
+        let in_place = staged.as_ref().is_none_or(Staged::is_in_place);
+        if in_place && (self.known.told == Some(digest) || self.bad == Some(digest)) {
+            self.made = staged
+                .map(|staged| (self.inputs.digest(), staged.digest()))
+                .or(self.made);
+            self.known.unfinished = false;
             self.events.unchanged();
             return Outcome::Settled;
         }
@@ -240,7 +270,8 @@ impl<'a> Reloader<'a> {
         let config = Arc::clone(&self.config);
         let staged = tokio::task::spawn_blocking(move || prepare::stage(&config.prepare)).await;
         let staged = staged.unwrap_or_else(|error| Err(format!("gave up: {error}")));
-        self.events.preparation(staged.is_ok());
+        self.events
+            .preparation(staged.as_ref().map(Staged::unexpanded).map_err(|_| ()));
         staged.map(Some)
     }
 
@@ -255,6 +286,7 @@ impl<'a> Reloader<'a> {
 
     async fn start(&mut self, digest: Hash, changes: Vec<Change>, staged: Option<Staged>) -> Outcome {
         self.events.changed(&digest, &changes);
+        self.known.unfinished = true;
         let done = vec![false; self.config.tell.len()];
         let (since, published, before) = (Instant::now(), Published::default(), Vec::new());
         self.go_on(
@@ -295,12 +327,15 @@ impl<'a> Reloader<'a> {
         self.tell(pending).await?;
         if let Err(problem) = self.verify(pending).await {
             self.events.failed("verify", &problem);
+            if self.config.when_unverified == WhenUnverified::TellAgain {
+                pending.done.fill(false);
+                return Err(Outcome::Pending { retry_after: None });
+            }
             self.roll_back(pending).await;
             return Ok(Outcome::Settled);
         }
-        self.told = Some(pending.digest);
         self.bad = None;
-        self.remember(&pending.digest);
+        self.has_been_told(pending.digest).await;
         self.events.reloaded(&pending.digest, pending.since.elapsed());
         let exit = self.config.tell.iter().find_map(|action| match action {
             Action::Exit(code) => Some(*code),
@@ -338,6 +373,9 @@ impl<'a> Reloader<'a> {
             Ok(published) => {
                 published.paths().for_each(|path| self.events.prepared(path));
                 self.made = Some((self.inputs.digest(), made));
+                // Ready once the files are there: waiting for the app to be told would wait for ever where the app only
+                // starts once we are ready.
+                self.gate.open();
                 Ok(published)
             }
             Err(problem) => Err(self.failed("publish", &problem)),
@@ -417,6 +455,7 @@ impl<'a> Reloader<'a> {
     async fn roll_back(&mut self, pending: &mut Pending) {
         let files = pending.published.roll_back();
         self.bad = Some(pending.digest);
+        self.known.unfinished = false;
         if files > 0 {
             pending.done.fill(false);
             // It failed or worked; both are logged, and there is nothing older to go back to.
@@ -426,10 +465,17 @@ impl<'a> Reloader<'a> {
         self.events.given_up();
     }
 
-    fn remember(&self, digest: &Hash) {
-        if let Some(path) = &self.config.state_file
-            && let Err(problem) = state::save(path, digest)
-        {
+    async fn has_been_told(&mut self, digest: Hash) {
+        self.known = Known {
+            told: Some(digest),
+            unfinished: false,
+        };
+        let Some(path) = self.config.state_file.clone() else {
+            return;
+        };
+        // Off this thread: a slow disk must not keep probes waiting.
+        let saved = tokio::task::spawn_blocking(move || state::save(&path, &digest)).await;
+        if let Ok(Err(problem)) = saved {
             self.events.state_unusable(&problem);
         }
     }

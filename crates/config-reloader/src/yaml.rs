@@ -12,7 +12,7 @@ use crate::{
     args::{Environment, words},
     config::{
         Action, Command, Config, Http, Line, OnStart, Output, Processes, Signal, Signum, Socket, Text, Timing,
-        Undefined,
+        Undefined, WhenUnverified,
     },
 };
 
@@ -56,10 +56,11 @@ fn config(root: &mut Section, environment: &Environment) -> Config {
             .iter_mut()
             .filter_map(|section| output(section, environment))
             .collect(),
-        check: actions(root, "check"),
-        tell: actions(root, "tell"),
-        verify: actions(root, "verify"),
+        check: actions(root, "check", environment),
+        tell: actions(root, "tell", environment),
+        verify: actions(root, "verify", environment),
         verify_within: root.parsed("verify_within").unwrap_or(TIMEOUT).into(),
+        when_unverified: root.parsed("when_unverified").unwrap_or_default(),
     };
     if config.watch.is_empty() && config.prepare.is_empty() {
         root.problem("nothing to do: expected watch or prepare");
@@ -101,6 +102,18 @@ impl FromStr for OnStart {
             "always" => Self::Always,
             "never" => Self::Never,
             _ => return Err("expected changed, always or never"),
+        })
+    }
+}
+
+impl FromStr for WhenUnverified {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(match text {
+            "roll_back" => Self::RollBack,
+            "tell_again" => Self::TellAgain,
+            _ => return Err("expected roll_back or tell_again"),
         })
     }
 }
@@ -161,16 +174,21 @@ impl FromStr for Permissions {
     }
 }
 
-fn actions(root: &mut Section, key: &str) -> Vec<Action> {
-    root.sections(key).iter_mut().filter_map(action).collect()
+fn actions(root: &mut Section, key: &str, environment: &Environment) -> Vec<Action> {
+    root.sections(key)
+        .iter_mut()
+        .filter_map(|section| action(section, environment))
+        .collect()
 }
 
-fn action(section: &mut Section) -> Option<Action> {
+fn action(section: &mut Section, environment: &Environment) -> Option<Action> {
     let exec = section
         .section_or("exec", "command")
         .and_then(|mut exec| command(&mut exec));
     let found: Vec<Action> = [
-        section.section_or("http", "url").and_then(|mut http| client(&mut http)),
+        section
+            .section_or("http", "url")
+            .and_then(|mut http| client(&mut http, environment)),
         exec.map(Action::Command),
         section
             .section_or("signal", "name")
@@ -278,7 +296,7 @@ fn line(section: &mut Section) -> Option<Action> {
     }))
 }
 
-fn client(section: &mut Section) -> Option<Action> {
+fn client(section: &mut Section, environment: &Environment) -> Option<Action> {
     let url = section.required::<String>("url");
     let method: Option<String> = section.parsed("method");
     let target = Target {
@@ -288,7 +306,7 @@ fn client(section: &mut Section) -> Option<Action> {
         timeout: section.parsed("timeout").unwrap_or(TIMEOUT).into(),
         unix_socket: section.parsed("unix_socket"),
         auth: auth(section),
-        tls: Arc::new(client_tls(section)),
+        tls: Arc::new(client_tls(section, environment)),
         ..Target::new(method.as_deref().unwrap_or("POST"), url?)
     };
     let contains = section.parsed("contains");
@@ -329,7 +347,7 @@ fn secret(section: &mut Section, key: &str) -> Option<SecretSource> {
     value.or(file)
 }
 
-fn client_tls(section: &mut Section) -> ClientTls {
+fn client_tls(section: &mut Section, environment: &Environment) -> ClientTls {
     let ca_file = section.parsed("ca_file");
     let certificate = section.parsed("client_certificate");
     let key = section.parsed("client_key");
@@ -343,7 +361,6 @@ fn client_tls(section: &mut Section) -> ClientTls {
             .zip(key)
             .map(|(certificate, key)| Identity { certificate, key }),
         dangerously_skip_verification: skip,
-        ca_setting: "ca_file".into(),
-        ..ClientTls::default()
+        ..environment.tls()
     }
 }

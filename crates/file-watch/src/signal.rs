@@ -231,7 +231,7 @@ impl notify::EventHandler for Sink {
         }
         let gone = match event.kind {
             // Not even "closed after writing": the write itself was an event.
-            EventKind::Access(_) => false,
+            EventKind::Access(_) => return,
             // Sent in addition to From and To.
             EventKind::Modify(ModifyKind::Name(RenameMode::Both)) => return,
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => true,

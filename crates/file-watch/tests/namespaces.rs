@@ -204,7 +204,7 @@ async fn with_mounts() {
         }
         for place in [&volume, &second] {
             wakes(&mut both, "a new file in it", || {
-                put(place.join(format!("new-{version}")), "x")
+                put(place.join(format!("new-{version}")), "x");
             })
             .await;
             wakes(&mut both, "written", || put(place.join(format!("new-{version}")), "y")).await;

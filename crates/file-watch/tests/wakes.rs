@@ -470,3 +470,14 @@ async fn polls_besides_events_where_the_file_system_is_blind() {
         assert!(Instant::now() < deadline, "events are not seen any more");
     }
 }
+
+#[tokio::test]
+async fn can_be_given_to_a_task_of_any_runtime() {
+    fn sendable<T: Send>(value: T) -> T {
+        value
+    }
+    let dir = playground();
+    let mut watch = sendable(watch(dir.path()));
+    put(dir.path().join("app.yaml"), "1");
+    assert_eq!(timeout(PATIENCE, sendable(watch.changed())).await, Ok(Wake::Changed));
+}

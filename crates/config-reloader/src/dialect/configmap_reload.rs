@@ -3,7 +3,7 @@
 //! Deliberately not as it is there: a webhook that fails is tried again until it works, one that hangs is given up, a
 //! directory that is missing is waited for, and equal bytes tell nobody.
 
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use common::{
     CommonArgs, Failure, Sidecar,
@@ -15,7 +15,8 @@ use values::ListenAddr;
 
 use crate::{
     act::{Done, Trouble},
-    config::{Action, Config, OnStart, Timing},
+    args::Environment,
+    config::{Action, Config, OnStart, Timing, WhenUnverified},
     events::Observer,
     yaml::TIMEOUT,
 };
@@ -61,7 +62,7 @@ impl Flags {
         common.admin_flag = Some("-web.listen-address");
     }
 
-    pub fn load(&self) -> Result<Config, Failure> {
+    pub fn load(&self, environment: &Environment) -> Result<Config, Failure> {
         let mut problems = Vec::new();
         if self.volume_dir.is_empty() {
             problems.push("-volume-dir: required".into());
@@ -74,6 +75,7 @@ impl Flags {
             let target = Target {
                 expect: Expect::codes([self.webhook_status_code]),
                 timeout: TIMEOUT.into(),
+                tls: Arc::new(environment.tls()),
                 ..Target::new(&self.webhook_method, url)
             };
             match Client::new(target) {
@@ -96,6 +98,7 @@ impl Flags {
             tell,
             verify: Vec::new(),
             verify_within: Duration::ZERO,
+            when_unverified: WhenUnverified::RollBack,
         };
         super::complete(config, problems)
     }

@@ -13,7 +13,7 @@ use std::{
 use common::Failure;
 
 use crate::{
-    config::{Action, Command, Config, OnStart, PerChange, Timing},
+    config::{Action, Command, Config, OnStart, PerChange, Timing, WhenUnverified},
     snapshot::{Change, How},
 };
 
@@ -94,6 +94,7 @@ impl Flags {
             tell: vec![tell],
             verify: Vec::new(),
             verify_within: Duration::ZERO,
+            when_unverified: WhenUnverified::RollBack,
         })
     }
 }

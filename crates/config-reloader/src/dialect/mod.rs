@@ -72,7 +72,7 @@ struct Ours {
 impl Dialect {
     pub fn load(&self, environment: &Environment) -> Result<Config, Failure> {
         match self {
-            Self::ConfigmapReload(flags) => flags.load(),
+            Self::ConfigmapReload(flags) => flags.load(environment),
             Self::Prometheus(flags) => flags.load(environment),
             Self::Inotifyd(flags) => flags.load(),
         }

@@ -18,7 +18,9 @@ use values::{ListenAddr, Span};
 use crate::{
     act::{Done, Trouble},
     args::Environment,
-    config::{Action, Config, Http, OnStart, Output, Processes, Signal, Signum, Text, Timing, Undefined},
+    config::{
+        Action, Config, Http, OnStart, Output, Processes, Signal, Signum, Text, Timing, Undefined, WhenUnverified,
+    },
     events::Observer,
     yaml::LARGEST,
 };
@@ -157,6 +159,7 @@ impl Flags {
             tell: tell.into_iter().collect(),
             verify: verify.into_iter().collect(),
             verify_within: self.reload_timeout.0,
+            when_unverified: WhenUnverified::TellAgain,
         };
         super::complete(config, problems)
     }
@@ -248,6 +251,7 @@ struct Metrics {
     success_time: Gauge,
     applies: IntCounter,
     failed_applies: IntCounter,
+    unexpanded: IntGauge,
     watches: IntGauge,
     events: IntCounter,
 }
@@ -268,10 +272,6 @@ impl Metrics {
         counter(
             "reloader_watch_errors_total",
             "Total number of errors received by the reloader from the watcher.",
-        )?;
-        gauge(
-            "reloader_config_environment_variable_expansion_errors",
-            "Number of environment variable expansions that failed during the last operation.",
         )?;
         let time = "Timestamp of the last successful reload";
         Ok(Self {
@@ -295,6 +295,10 @@ impl Metrics {
             failed_applies: counter(
                 "reloader_config_apply_operations_failed_total",
                 "Total number of config apply operations that failed.",
+            )?,
+            unexpanded: gauge(
+                "reloader_config_environment_variable_expansion_errors",
+                "Number of environment variable expansions that failed during the last operation.",
             )?,
             watches: gauge("reloader_watches", "Number of resources watched by the reloader.")?,
             events: counter(
@@ -320,10 +324,11 @@ impl Observer for Metrics {
         }
     }
 
-    fn prepared(&self, worked: bool) {
+    fn prepared(&self, unexpanded: Result<usize, ()>) {
         self.applies.inc();
-        if !worked {
-            self.failed_applies.inc();
+        match unexpanded {
+            Ok(unexpanded) => self.unexpanded.set(unexpanded as i64),
+            Err(()) => self.failed_applies.inc(),
         }
     }
 

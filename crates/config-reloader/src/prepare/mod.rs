@@ -35,6 +35,8 @@ struct StagedFile {
     hash: Hash,
     /// What is in place already, if anything is.
     in_place: Option<Hash>,
+    /// Variables that were left as they stand.
+    unexpanded: usize,
 }
 
 /// Makes every output. Blocks. An error leaves nothing behind.
@@ -89,7 +91,7 @@ fn stage_one(output: &Output, from: &Path, to: &Path) -> Result<StagedFile, Stri
         .tempfile_in(directory)
         .map_err(|error| format!("{}: {error}", directory.display()))?;
     let unpacked = unpack(source, output.gunzip).map_err(spoken)?;
-    write(output, unpacked, file.as_file_mut())?;
+    let unexpanded = write(output, unpacked, file.as_file_mut())?;
     let permissions = output.permissions.unwrap_or(metadata.permissions().mode() & 0o777);
     file.as_file()
         .set_permissions(Permissions::from_mode(permissions))
@@ -102,6 +104,7 @@ fn stage_one(output: &Output, from: &Path, to: &Path) -> Result<StagedFile, Stri
         to: to.into(),
         hash,
         in_place,
+        unexpanded,
     })
 }
 
@@ -122,7 +125,8 @@ fn unpack(mut source: File, gunzip: bool) -> io::Result<Box<dyn Read>> {
     })
 }
 
-fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<(), String> {
+/// Writes what the source becomes. Says how many variables were left as they stand.
+fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<usize, String> {
     let largest = output.largest;
     // One byte more than allowed, to tell "exactly at the limit" from "over it".
     let mut source = source.take(largest.saturating_add(1));
@@ -130,7 +134,7 @@ fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<()
     let text = match &output.text {
         Text::Verbatim => {
             let written = io::copy(&mut source, target).map_err(|error| error.to_string())?;
-            return if written > largest { Err(too_large()) } else { Ok(()) };
+            return if written > largest { Err(too_large()) } else { Ok(0) };
         }
         changed => changed,
     };
@@ -140,8 +144,8 @@ fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<()
     if bytes.len() as u64 > largest {
         return Err(too_large());
     }
-    let made = match text {
-        Text::Verbatim => bytes,
+    let (made, unexpanded) = match text {
+        Text::Verbatim => (bytes, 0),
         Text::Substitute { variables, undefined } => substitute::substitute(&bytes, variables, *undefined)?,
         Text::Template {
             variables,
@@ -149,10 +153,11 @@ fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<()
             undefined,
         } => {
             let text = String::from_utf8(bytes).map_err(|_| "a template must be UTF-8 text")?;
-            template::render(&text, variables, files, *undefined, largest)?
+            (template::render(&text, variables, files, *undefined, largest)?, 0)
         }
     };
-    target.write_all(&made).map_err(|error| error.to_string())
+    target.write_all(&made).map_err(|error| error.to_string())?;
+    Ok(unexpanded)
 }
 
 impl Staged {
@@ -170,6 +175,16 @@ impl Staged {
         self.0
             .iter()
             .any(|staged| staged.in_place.is_some_and(|old| old != staged.hash))
+    }
+
+    /// Whether publishing would change nothing.
+    pub fn is_in_place(&self) -> bool {
+        self.0.iter().all(|staged| staged.in_place == Some(staged.hash))
+    }
+
+    /// How many variables had no value and were left as they stand.
+    pub fn unexpanded(&self) -> usize {
+        self.0.iter().map(|staged| staged.unexpanded).sum()
     }
 
     /// Where the first file lies for now, for a check to look at.

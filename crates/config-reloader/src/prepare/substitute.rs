@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use crate::config::Undefined;
 
-/// Works on bytes: what is not a reference passes untouched, whatever it is.
+/// Works on bytes: what is not a reference passes untouched, whatever it is. Says how many had no value.
 pub(super) fn substitute(
     input: &[u8],
     variables: &BTreeMap<String, String>,
     undefined: Undefined,
-) -> Result<Vec<u8>, String> {
+) -> Result<(Vec<u8>, usize), String> {
     let mut output = Vec::with_capacity(input.len());
     let mut missing = Vec::new();
     let mut rest = input;
@@ -36,10 +36,9 @@ pub(super) fn substitute(
         rest = &rest[length..];
     }
     output.extend_from_slice(rest);
-    missing.dedup();
     match undefined {
         Undefined::Error if !missing.is_empty() => Err(format!("no such variable: {}", missing.join(", "))),
-        _ => Ok(output),
+        _ => Ok((output, missing.len())),
     }
 }
 
@@ -53,7 +52,7 @@ mod tests {
 
     fn done(input: &str, undefined: Undefined) -> Result<String, String> {
         let variables = BTreeMap::from([("HOST".into(), "db".into()), ("EMPTY".into(), String::new())]);
-        substitute(input.as_bytes(), &variables, undefined).map(|bytes| String::from_utf8(bytes).unwrap())
+        substitute(input.as_bytes(), &variables, undefined).map(|(bytes, _)| String::from_utf8(bytes).unwrap())
     }
 
     #[test]
