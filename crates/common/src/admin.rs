@@ -59,11 +59,7 @@ impl Answer {
         if !body.ends_with('\n') {
             body.push('\n');
         }
-        Self {
-            status,
-            content_type: "text/plain; charset=utf-8",
-            body,
-        }
+        Self { status, content_type: "text/plain; charset=utf-8", body }
     }
 }
 
@@ -91,11 +87,7 @@ impl AdminRoutes {
     }
 
     fn add(&self, path: String, changes_state: bool, handler: Handler) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(Route {
-            path,
-            changes_state,
-            handler,
-        });
+        self.0.write().unwrap_or_else(PoisonError::into_inner).push(Route { path, changes_state, handler });
     }
 
     fn find(&self, path: &str) -> Option<(bool, Handler)> {
@@ -105,12 +97,7 @@ impl AdminRoutes {
     }
 
     fn paths(&self) -> Vec<String> {
-        self.0
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .iter()
-            .map(|route| route.path.clone())
-            .collect()
+        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|route| route.path.clone()).collect()
     }
 }
 
@@ -181,24 +168,17 @@ impl Admin {
     fn answer(&self, request: &Request<Incoming>, from: IpAddr) -> Answer {
         let (path, query) = (request.uri().path(), request.uri().query());
         let own = self.routes.find(path);
-        let changes_state = own
-            .as_ref()
-            .map_or(matches!(path, "/-/reload" | "/-/log-level" | "/quitquitquit"), |r| r.0);
-        let allowed: &[Method] = if changes_state {
-            &[Method::POST, Method::PUT]
-        } else {
-            &[Method::GET, Method::HEAD]
-        };
+        let changes_state =
+            own.as_ref().map_or(matches!(path, "/-/reload" | "/-/log-level" | "/quitquitquit"), |r| r.0);
+        let allowed: &[Method] =
+            if changes_state { &[Method::POST, Method::PUT] } else { &[Method::GET, Method::HEAD] };
         if !allowed.contains(request.method()) {
             return Answer::text(405, format!("{} {path}: expected {}", request.method(), allowed[0]));
         }
         // A page in a browser on this machine is not the operator, even though it calls from loopback.
         let from_page = request.headers().contains_key(header::ORIGIN);
         if changes_state && (!is_this_machine(from) || from_page) {
-            return Answer::text(
-                403,
-                format!("{path} changes state: it answers callers on 127.0.0.1 and ::1 only"),
-            );
+            return Answer::text(403, format!("{path} changes state: it answers callers on 127.0.0.1 and ::1 only"));
         }
         match (own, path) {
             (Some((_, handler)), _) => handler(query),
@@ -225,11 +205,7 @@ impl Admin {
 
     fn metrics(&self) -> Answer {
         match metrics::text(&self.registry) {
-            Ok(body) => Answer {
-                status: 200,
-                content_type: "text/plain; version=0.0.4; charset=utf-8",
-                body,
-            },
+            Ok(body) => Answer { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body },
             Err(problem) => Answer::text(500, problem),
         }
     }
@@ -243,10 +219,7 @@ impl Admin {
 
     fn stop(&self) -> Answer {
         let Some(quit) = &self.quit else {
-            return Answer::text(
-                403,
-                "/quitquitquit is off: start with --allow-quit or SIDECAR_ALLOW_QUIT=true",
-            );
+            return Answer::text(403, "/quitquitquit is off: start with --allow-quit or SIDECAR_ALLOW_QUIT=true");
         };
         // Full means that somebody has asked already.
         let _ = quit.try_send(());

@@ -54,7 +54,7 @@ pub struct CommonArgs {
     #[arg(long, value_name = "FORMAT", env = "SIDECAR_LOG_FORMAT")]
     pub log_format: Option<LogFormat>,
 
-    /// How long to keep serving after SIGTERM, while /readyz already says no
+    /// How long to keep serving after SIGTERM, while /readyz already says no; at most half of --shutdown-timeout
     #[arg(long, value_name = "DURATION", env = "SIDECAR_DRAIN_DELAY")]
     pub drain_delay: Option<Span>,
 
@@ -63,8 +63,9 @@ pub struct CommonArgs {
     pub shutdown_timeout: Option<Span>,
 
     /// Let POST /quitquitquit from this machine stop the process, for Jobs on old clusters
-    #[arg(long, env = "SIDECAR_ALLOW_QUIT")]
-    pub allow_quit: bool,
+    #[arg(long, value_name = "BOOL", env = "SIDECAR_ALLOW_QUIT", value_parser = truth)]
+    #[arg(num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub allow_quit: Option<bool>,
 
     /// Check flags, environment and files, then exit with 0 or 78
     #[arg(long, env = "SIDECAR_CHECK_CONFIG")]
@@ -89,9 +90,7 @@ impl FromStr for Listen {
         if text == "off" {
             return Ok(Self::Off);
         }
-        text.parse()
-            .map(Self::At)
-            .map_err(|expected| format!("{expected}, or off"))
+        text.parse().map(Self::At).map_err(|expected| format!("{expected}, or off"))
     }
 }
 
@@ -147,6 +146,14 @@ impl FromStr for LogLevel {
     }
 }
 
+fn truth(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err("expected true or false"),
+    }
+}
+
 /// Why there are no arguments to go on with.
 pub enum Usage {
     /// `--help` or `--version`: for stdout, and all is well.
@@ -159,31 +166,39 @@ impl From<Usage> for Failure {
     fn from(usage: Usage) -> Self {
         match usage {
             Usage::Asked(text) => Self::new(Exit::Clean, text),
-            Usage::Wrong(problems) => Self {
-                exit: Exit::Usage,
-                problems,
-            },
+            Usage::Wrong(problems) => Self { exit: Exit::Usage, problems },
         }
     }
 }
 
 /// Reads flags with clap, and goes on after each mistake so that the operator hears of all of them at once.
 pub fn typed<T: clap::Parser>(argv: &[OsString], defaults: Defaults) -> Result<T, Usage> {
-    let mut command = with_defaults(T::command(), defaults);
+    let mut matches = matched(with_defaults(T::command(), defaults), argv)?;
+    T::from_arg_matches_mut(&mut matches).map_err(|error| Usage::Wrong(vec![error.to_string()]))
+}
+
+/// The part of [`typed`] that is the same for all: there is one in the binary, not one per set of flags.
+fn matched(mut command: Command, argv: &[OsString]) -> Result<ArgMatches, Usage> {
     let mut argv = argv.to_vec();
     let mut problems = Vec::new();
     loop {
         match command.try_get_matches_from_mut(&argv) {
-            Ok(matches) if problems.is_empty() => return built(&matches),
+            Ok(matches) if problems.is_empty() => return Ok(matches),
             Ok(_) => return Err(Usage::Wrong(problems)),
             Err(error) if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) => {
                 return Err(Usage::Asked(error.render().to_string()));
             }
             Err(error) => {
                 let culprit = text_of(&error, ContextKind::InvalidArg);
-                problems.push(explain(&error, &culprit, &argv, &command));
-                let flag = culprit.split([' ', '=']).next().unwrap_or_default().to_owned();
-                if problems.len() == 20 || !set_aside(&mut argv, &mut command, &flag, error.kind()) {
+                let problem = explain(&error, &culprit, &argv, &command);
+                // What was set aside for being wrong is not missing; and who goes round in circles must stop.
+                let missing = error.kind() == ErrorKind::MissingRequiredArgument;
+                let said = |known: &String| *known == problem || (missing && known.starts_with(&culprit));
+                let again = problems.iter().any(said);
+                if !again {
+                    problems.push(problem);
+                }
+                if again || problems.len() == 20 || !set_aside(&mut argv, &mut command, &culprit, &error) {
                     return Err(Usage::Wrong(problems));
                 }
             }
@@ -191,12 +206,10 @@ pub fn typed<T: clap::Parser>(argv: &[OsString], defaults: Defaults) -> Result<T
     }
 }
 
-fn built<T: clap::Parser>(matches: &ArgMatches) -> Result<T, Usage> {
-    T::from_arg_matches(matches).map_err(|error| Usage::Wrong(vec![error.to_string()]))
-}
-
-/// `--help` names every default, also those that differ by sidecar.
-fn with_defaults(mut command: Command, defaults: Defaults) -> Command {
+/// `--help` names every default, also those that differ by sidecar. It shows no values of variables: one may be a
+/// secret, and the text would not be the same everywhere.
+fn with_defaults(command: Command, defaults: Defaults) -> Command {
+    let mut command = command.mut_args(|arg| arg.hide_env_values(true));
     for (id, default) in [
         ("admin_addr", format!(":{}", defaults.admin_port)),
         ("probe_addr", ":9090, or off when --admin-addr is given".into()),
@@ -226,12 +239,10 @@ fn text_of(error: &clap::Error, kind: ContextKind) -> String {
 
 /// Place, thing, expectation.
 fn explain(error: &clap::Error, culprit: &str, argv: &[OsString], command: &Command) -> String {
-    let flag = culprit.split([' ', '=']).next().unwrap_or_default();
-    let typed_as_flag = argv.iter().any(|token| token.to_string_lossy().starts_with(flag));
-    let variable = command
-        .get_arguments()
-        .find(|arg| arg.get_long() == flag.strip_prefix("--"));
-    let place = match variable.and_then(clap::Arg::get_env) {
+    let flag = flag_of(culprit);
+    let known = argument(command, flag);
+    let typed_as_flag = argv.iter().any(|token| is(token, flag) || is_short(token, known));
+    let place = match known.and_then(clap::Arg::get_env) {
         Some(name) if !typed_as_flag => name.to_string_lossy().into_owned(),
         _ => flag.to_owned(),
     };
@@ -246,49 +257,57 @@ fn explain(error: &clap::Error, culprit: &str, argv: &[OsString], command: &Comm
             }
         }
         ErrorKind::ValueValidation => {
-            let expected = std::error::Error::source(error)
-                .map(ToString::to_string)
-                .unwrap_or_default();
+            let expected = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
             format!("{place} \"{value}\": {expected}")
         }
         ErrorKind::InvalidValue if value.is_empty() => format!("{place}: expected a value"),
         ErrorKind::InvalidValue => {
-            format!(
-                "{place} \"{value}\": expected one of {}",
-                text_of(error, ContextKind::ValidValue)
-            )
+            format!("{place} \"{value}\": expected one of {}", text_of(error, ContextKind::ValidValue))
         }
         ErrorKind::ArgumentConflict => {
-            format!(
-                "{place}: cannot be used together with {}",
-                text_of(error, ContextKind::PriorArg)
-            )
+            format!("{place}: cannot be used together with {}", text_of(error, ContextKind::PriorArg))
         }
         ErrorKind::MissingRequiredArgument => format!("{culprit}: required"),
         ErrorKind::TooManyValues => format!("{place} \"{value}\": takes no value"),
         _ => {
             let text = error.to_string();
-            text.lines()
-                .next()
-                .unwrap_or_default()
-                .trim_start_matches("error: ")
-                .to_owned()
+            text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
         }
     }
 }
 
+/// The flag in what clap calls an argument: `--watch <PATH>`, `--zebra=1`.
+fn flag_of(culprit: &str) -> &str {
+    culprit.split([' ', '=', '[']).next().unwrap_or_default()
+}
+
+fn is(token: &OsString, flag: &str) -> bool {
+    let token = token.to_string_lossy();
+    token.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+}
+
+fn is_short(token: &OsString, known: Option<&clap::Arg>) -> bool {
+    let short = known.and_then(clap::Arg::get_short);
+    short.is_some_and(|short| token.to_string_lossy().starts_with(&format!("-{short}")))
+}
+
+fn argument<'a>(command: &'a Command, flag: &str) -> Option<&'a clap::Arg> {
+    let long = flag.strip_prefix("--")?;
+    command.get_arguments().find(|arg| arg.get_long() == Some(long))
+}
+
 /// Takes the mistake out of the way so that the next one can be found. False when that cannot be done.
-fn set_aside(argv: &mut Vec<OsString>, command: &mut Command, flag: &str, kind: ErrorKind) -> bool {
-    let Some(at) = argv.iter().skip(1).position(|token| {
-        let token = token.to_string_lossy();
-        token == flag || token.strip_prefix(flag).is_some_and(|rest| rest.starts_with('='))
-    }) else {
+fn set_aside(argv: &mut Vec<OsString>, command: &mut Command, culprit: &str, error: &clap::Error) -> bool {
+    let flag = flag_of(culprit);
+    let is_flag = flag.starts_with('-');
+    let value = text_of(error, ContextKind::InvalidValue);
+    // A positional argument is known by its value: what clap calls it was never typed.
+    let wrong = |token: &OsString| is(token, flag) || (!is_flag && !value.is_empty() && *token == *value);
+    let Some(at) = argv.iter().skip(1).position(wrong) else {
         // Not typed, so it came from the environment.
-        let id = command
-            .get_arguments()
-            .find(|arg| arg.get_long() == flag.strip_prefix("--"))
-            .map(|arg| arg.get_id().clone());
-        let Some(id) = id.filter(|_| kind == ErrorKind::ValueValidation) else {
+        let from_variable = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
+        let known = argument(command, flag).map(|arg| arg.get_id().clone());
+        let Some(id) = known.filter(|_| from_variable) else {
             return false;
         };
         *command = std::mem::take(command).mut_arg(id, |arg| arg.env(clap::builder::Resettable::Reset));
@@ -296,13 +315,18 @@ fn set_aside(argv: &mut Vec<OsString>, command: &mut Command, flag: &str, kind: 
     };
     let token = argv.remove(at + 1);
     // The value of an unknown flag would only be reported again as a stray argument.
-    let has_value = argv
-        .get(at + 1)
-        .is_some_and(|next| !next.to_string_lossy().starts_with('-'));
-    if flag.starts_with('-') && !token.to_string_lossy().contains('=') && has_value {
+    let has_value = argv.get(at + 1).is_some_and(|next| !next.to_string_lossy().starts_with('-'));
+    if is_flag && !token.to_string_lossy().contains('=') && has_value {
         argv.remove(at + 1);
     }
     true
+}
+
+/// Whether only a check was asked for, of a command line that may be too wrong to be read.
+pub(crate) fn check_asked(argv: &[OsString]) -> bool {
+    #[expect(clippy::disallowed_methods, reason = "clap has refused these arguments, so it cannot be asked")]
+    let variable = std::env::var_os("SIDECAR_CHECK_CONFIG");
+    variable.is_some_and(|value| value == "true") || argv.iter().any(|token| token == "--check-config")
 }
 
 /// Go's flag package takes `-name` for `--name`; clap does not. Single letters stay as they are.
@@ -311,9 +335,7 @@ pub fn from_go_style(argv: &[OsString]) -> Vec<OsString> {
     let double = |token: &OsString| {
         let text = token.to_string_lossy();
         rest_is_positional |= text == "--";
-        let single = text
-            .strip_prefix('-')
-            .filter(|name| name.len() > 1 && !name.starts_with('-'));
+        let single = text.strip_prefix('-').filter(|name| name.len() > 1 && !name.starts_with('-'));
         match single {
             Some(name) if !rest_is_positional => format!("--{name}").into(),
             _ => token.clone(),

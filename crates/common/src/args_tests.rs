@@ -15,16 +15,10 @@ struct Tested {
     common: CommonArgs,
 }
 
-const DEFAULTS: Defaults = Defaults {
-    admin_port: 9533,
-    drain_delay: std::time::Duration::ZERO,
-};
+const DEFAULTS: Defaults = Defaults { admin_port: 9533, drain_delay: std::time::Duration::ZERO };
 
 fn read(line: &str) -> Result<Tested, Vec<String>> {
-    let argv: Vec<OsString> = std::iter::once("tested")
-        .chain(line.split_whitespace())
-        .map(OsString::from)
-        .collect();
+    let argv: Vec<OsString> = std::iter::once("tested").chain(line.split_whitespace()).map(OsString::from).collect();
     typed(&argv, DEFAULTS).map_err(|usage| match usage {
         Usage::Asked(text) => vec![text],
         Usage::Wrong(problems) => problems,
@@ -72,11 +66,6 @@ fn a_value_that_is_missing_or_stray_is_named() {
 
 #[test]
 fn go_flags_get_their_second_dash() {
-    let argv: Vec<OsString> = ["x", "-volume-dir=/a", "--b", "-c", "-", "--", "-d"]
-        .map(OsString::from)
-        .to_vec();
-    assert_eq!(
-        from_go_style(&argv),
-        ["x", "--volume-dir=/a", "--b", "-c", "-", "--", "-d"].map(OsString::from)
-    );
+    let argv: Vec<OsString> = ["x", "-volume-dir=/a", "--b", "-c", "-", "--", "-d"].map(OsString::from).to_vec();
+    assert_eq!(from_go_style(&argv), ["x", "--volume-dir=/a", "--b", "-c", "-", "--", "-d"].map(OsString::from));
 }

@@ -7,7 +7,7 @@ pub(crate) fn settle_in() {
     // Huge pages turn a burst of small allocations into memory that never comes back (measured: 1.2 MiB against 16.7).
     // A kernel that refuses leaves things as they were.
     let _ = disable_transparent_huge_pages(true);
-    heap::cap_arenas(2);
+    heap::cap_arenas(1);
     raise_file_capabilities();
 }
 

@@ -36,14 +36,8 @@ pub fn parse<T>(name: &str, text: &str, read: impl FnOnce(&mut Section) -> T) ->
         return Ok(value);
     }
     problems.sort_by_key(|(line, _)| *line);
-    let problems = problems
-        .into_iter()
-        .map(|(line, problem)| format!("{name}:{line}: {problem}"))
-        .collect();
-    Err(Failure {
-        exit: crate::Exit::Config,
-        problems,
-    })
+    let problems = problems.into_iter().map(|(line, problem)| format!("{name}:{line}: {problem}")).collect();
+    Err(Failure { exit: crate::Exit::Config, problems })
 }
 
 type Sink = Rc<RefCell<Vec<(usize, String)>>>;
@@ -86,13 +80,7 @@ pub struct Section {
 impl Section {
     /// A section with nothing in it, for those who have no file.
     pub fn empty() -> Self {
-        Self {
-            line: 0,
-            path: String::new(),
-            entries: Vec::new(),
-            asked: Vec::new(),
-            problems: Sink::default(),
-        }
+        Self { line: 0, path: String::new(), entries: Vec::new(), asked: Vec::new(), problems: Sink::default() }
     }
 
     fn of(node: Node, path: String, problems: &Sink) -> Self {
@@ -101,24 +89,12 @@ impl Section {
             Value::Map(entries) => entries,
             Value::Null => Vec::new(),
             other => {
-                let place = if path.is_empty() {
-                    "the file"
-                } else {
-                    path.trim_end_matches('.')
-                };
-                problems
-                    .borrow_mut()
-                    .push((line, format!("{place}: expected a mapping, found {}", other.kind())));
+                let place = if path.is_empty() { "the file" } else { path.trim_end_matches('.') };
+                problems.borrow_mut().push((line, format!("{place}: expected a mapping, found {}", other.kind())));
                 Vec::new()
             }
         };
-        Self {
-            line,
-            path,
-            entries,
-            asked: Vec::new(),
-            problems: Rc::clone(problems),
-        }
+        Self { line, path, entries, asked: Vec::new(), problems: Rc::clone(problems) }
     }
 
     fn take(&mut self, key: &str) -> Option<Node> {
@@ -129,21 +105,17 @@ impl Section {
     }
 
     fn say(&self, line: usize, key: &str, problem: impl Display) {
-        self.problems
-            .borrow_mut()
-            .push((line, format!("{}{key}: {problem}", self.path)));
+        self.note(line, &format!("{}{key}: {problem}", self.path));
+    }
+
+    fn note(&self, line: usize, problem: &str) {
+        self.problems.borrow_mut().push((line, problem.to_owned()));
     }
 
     /// Reports something that only the reader of the section can know.
     pub fn problem(&self, problem: impl Display) {
-        let place = if self.path.is_empty() {
-            "the file"
-        } else {
-            self.path.trim_end_matches('.')
-        };
-        self.problems
-            .borrow_mut()
-            .push((self.line, format!("{place}: {problem}")));
+        let place = if self.path.is_empty() { "the file" } else { self.path.trim_end_matches('.') };
+        self.problems.borrow_mut().push((self.line, format!("{place}: {problem}")));
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -211,13 +183,8 @@ impl Section {
             Value::List(nodes) => nodes,
             _ => vec![node],
         };
-        let section = |(at, node)| {
-            Section::of(
-                long_form(node, short),
-                format!("{}{key}[{at}].", self.path),
-                &self.problems,
-            )
-        };
+        let section =
+            |(at, node)| Section::of(long_form(node, short), format!("{}{key}[{at}].", self.path), &self.problems);
         nodes.into_iter().enumerate().map(section).collect()
     }
 
@@ -238,17 +205,16 @@ impl Section {
     }
 
     fn parse_node<T: FromStr<Err: Display>>(&self, key: &str, node: Node) -> Option<T> {
-        match node.value {
-            Value::Text(text) => text
-                .parse()
-                .map_err(|expected| self.say(node.line, key, format!("\"{text}\": {expected}")))
-                .ok(),
+        let Node { line, value } = node;
+        let text = self.plain(key, line, value)?;
+        text.parse().map_err(|expected| self.say(line, key, format_args!("\"{text}\": {expected}"))).ok()
+    }
+
+    fn plain(&self, key: &str, line: usize, value: Value) -> Option<String> {
+        match value {
+            Value::Text(text) => Some(text),
             other => {
-                self.say(
-                    node.line,
-                    key,
-                    format!("expected a plain value, found {}", other.kind()),
-                );
+                self.say(line, key, format_args!("expected a plain value, found {}", other.kind()));
                 None
             }
         }
@@ -271,30 +237,19 @@ impl Drop for Section {
 
 fn long_form(node: Node, short: &str) -> Node {
     match node.value {
-        Value::Text(_) | Value::List(_) => Node {
-            line: node.line,
-            value: Value::Map(vec![(short.to_owned(), node)]),
-        },
+        Value::Text(_) | Value::List(_) => Node { line: node.line, value: Value::Map(vec![(short.to_owned(), node)]) },
         _ => node,
     }
 }
 
 /// The file as a tree. The error is a line and what is wrong with it.
 fn tree(text: &str) -> Result<Node, (usize, String)> {
-    let mut builder = Builder {
-        stack: Vec::new(),
-        anchors: Vec::new(),
-        nodes: 0,
-        root: None,
-    };
+    let mut builder = Builder { stack: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| (error.marker().line(), error.info().to_owned()))?;
         builder.take(event, span.start.line())?;
     }
-    Ok(builder.root.unwrap_or(Node {
-        line: 1,
-        value: Value::Null,
-    }))
+    Ok(builder.root.unwrap_or(Node { line: 1, value: Value::Null }))
 }
 
 struct Open {
@@ -318,11 +273,7 @@ impl Builder {
                 // `key:` and `key: ~` are nothing; a quoted "" is an empty text.
                 let plain = matches!(style, saphyr_parser::ScalarStyle::Plain);
                 let null = plain && matches!(text.as_ref(), "" | "~" | "null");
-                let value = if null {
-                    Value::Null
-                } else {
-                    Value::Text(text.into_owned())
-                };
+                let value = if null { Value::Null } else { Value::Text(text.into_owned()) };
                 self.close(Node { line, value }, anchor)
             }
             Event::SequenceStart(anchor, _) => self.open(Value::List(Vec::new()), line, anchor),
@@ -332,12 +283,7 @@ impl Builder {
                 None => Ok(()),
             },
             Event::Alias(anchor) => {
-                let found = self
-                    .anchors
-                    .iter()
-                    .rev()
-                    .find(|(id, _)| *id == anchor)
-                    .map(|(_, node)| node.clone());
+                let found = self.anchors.iter().rev().find(|(id, _)| *id == anchor).map(|(_, node)| node.clone());
                 let node = found.ok_or((line, "alias of an anchor that is not complete".to_owned()))?;
                 self.count(size(&node), line)?;
                 self.close(Node { line, ..node }, 0)
@@ -351,21 +297,13 @@ impl Builder {
         if self.stack.len() >= 64 {
             return Err((line, "nested more than 64 deep".into()));
         }
-        self.stack.push(Open {
-            node: Node { line, value },
-            key: None,
-            anchor,
-        });
+        self.stack.push(Open { node: Node { line, value }, key: None, anchor });
         Ok(())
     }
 
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), (usize, String)> {
         self.nodes += nodes;
-        if self.nodes > MOST_NODES {
-            Err((line, format!("more than {MOST_NODES} values")))
-        } else {
-            Ok(())
-        }
+        if self.nodes > MOST_NODES { Err((line, format!("more than {MOST_NODES} values"))) } else { Ok(()) }
     }
 
     /// A complete node goes into whatever is open around it.

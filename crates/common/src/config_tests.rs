@@ -16,10 +16,7 @@ fn values_lists_and_sections_are_read() {
         assert_eq!(root.parsed::<Span>("settle"), Some(Span::from_secs(1)));
         assert_eq!(root.parsed::<String>("empty"), None);
         let mut tells = root.sections("tell");
-        assert_eq!(
-            tells[0].section("http").unwrap().required::<String>("url").unwrap(),
-            "http://x"
-        );
+        assert_eq!(tells[0].section("http").unwrap().required::<String>("url").unwrap(), "http://x");
         assert_eq!(tells[1].parsed::<String>("touch").unwrap(), "/t");
     })
     .unwrap();
@@ -27,18 +24,15 @@ fn values_lists_and_sections_are_read() {
 
 #[test]
 fn every_problem_is_reported_with_its_line() {
-    let found = problems(
-        "setle: 1s\nsettle: 5\ntell:\n  - http: {}\n    zebra: 1\nwatch: {a: 1}\n",
-        |root| {
-            root.parsed::<Span>("settle");
-            root.list::<String>("watch");
-            for mut tell in root.sections("tell") {
-                if let Some(mut http) = tell.section("http") {
-                    http.required::<String>("url");
-                }
+    let found = problems("setle: 1s\nsettle: 5\ntell:\n  - http: {}\n    zebra: 1\nwatch: {a: 1}\n", |root| {
+        root.parsed::<Span>("settle");
+        root.list::<String>("watch");
+        for mut tell in root.sections("tell") {
+            if let Some(mut http) = tell.section("http") {
+                http.required::<String>("url");
             }
-        },
-    );
+        }
+    });
     assert_eq!(
         found,
         [
@@ -54,15 +48,9 @@ fn every_problem_is_reported_with_its_line() {
 
 #[test]
 fn yaml_that_is_none_is_refused_with_its_line() {
-    assert!(problems("a: [1\nb: 2", |root| root.ignore_all())[0].starts_with("f.yaml:2: "));
-    assert_eq!(
-        problems("a: 1\na: 2", |root| root.ignore_all()),
-        ["f.yaml:2: a: given twice"]
-    );
-    assert_eq!(
-        problems("- 1", |_| ()),
-        ["f.yaml:1: the file: expected a mapping, found a list"]
-    );
+    assert!(problems("a: [1\nb: 2", Section::ignore_all)[0].starts_with("f.yaml:2: "));
+    assert_eq!(problems("a: 1\na: 2", Section::ignore_all), ["f.yaml:2: a: given twice"]);
+    assert_eq!(problems("- 1", |_| ()), ["f.yaml:1: the file: expected a mapping, found a list"]);
 }
 
 #[test]
@@ -72,13 +60,13 @@ fn aliases_cannot_blow_up() {
         let previous = format!("*a{}, ", level - 1).repeat(10);
         text.push_str(&format!("a{level}: &a{level} [{previous}]\n"));
     }
-    assert!(problems(&text, |root| root.ignore_all())[0].ends_with("more than 100000 values"));
+    assert!(problems(&text, Section::ignore_all)[0].ends_with("more than 100000 values"));
 }
 
 #[test]
 fn deep_nesting_is_refused() {
     let text = format!("a: {}{}", "[".repeat(200), "]".repeat(200));
-    assert!(problems(&text, |root| root.ignore_all())[0].ends_with("nested more than 64 deep"));
+    assert!(problems(&text, Section::ignore_all)[0].ends_with("nested more than 64 deep"));
 }
 
 #[test]

@@ -50,10 +50,7 @@ pub struct Failure {
 
 impl Failure {
     pub fn new(exit: Exit, problem: impl Into<String>) -> Self {
-        Self {
-            exit,
-            problems: vec![problem.into()],
-        }
+        Self { exit, problems: vec![problem.into()] }
     }
 
     pub fn config(problem: impl Into<String>) -> Self {

@@ -2,12 +2,13 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use tokio::sync::Notify;
 
-type Check = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
+type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Why the process is not ready, if it is not.
 #[derive(Clone, Default)]
@@ -24,6 +25,8 @@ struct State {
     /// A closed gate has the reason why.
     gates: BTreeMap<String, Option<String>>,
     checks: Vec<(String, Check)>,
+    /// What was found when somebody looked last.
+    was_ready: Option<bool>,
 }
 
 impl Health {
@@ -34,14 +37,11 @@ impl Health {
     /// A new gate is closed: something must say that all is well.
     pub(crate) fn gate(&self, name: &str) -> Gate {
         self.set(name, Some("starting".into()));
-        Gate {
-            health: self.clone(),
-            name: name.into(),
-        }
+        Gate { health: self.clone(), name: name.into() }
     }
 
     pub(crate) fn check(&self, name: &str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
-        self.state().checks.push((name.into(), Box::new(check)));
+        self.state().checks.push((name.into(), Arc::new(check)));
     }
 
     fn set(&self, name: &str, reason: Option<String>) {
@@ -49,7 +49,7 @@ impl Health {
         self.0.changed.notify_one();
     }
 
-    /// Waits until some gate has moved.
+    /// Waits until some gate has moved, or a probe has found another answer than before.
     pub(crate) async fn changed(&self) {
         self.0.changed.notified().await;
     }
@@ -57,16 +57,25 @@ impl Health {
     /// Every reason not to be ready, named. Empty means ready.
     pub(crate) fn closed(&self) -> Vec<String> {
         let state = self.state();
-        let gates = state
-            .gates
-            .iter()
-            .filter_map(|(name, reason)| Some(format!("{name}: {}", reason.as_ref()?)));
-        let checks = state
-            .checks
-            .iter()
-            .filter_map(|(name, check)| Some(format!("{name}: {}", check().err()?)));
-        gates.chain(checks).collect()
+        let gates = state.gates.iter();
+        let mut closed: Vec<String> =
+            gates.filter_map(|(name, reason)| Some(format!("{name}: {}", reason.as_ref()?))).collect();
+        let checks = state.checks.clone();
+        // Asked without the lock: a check may move a gate, or take its time.
+        drop(state);
+        let failed = checks.iter().filter_map(|(name, check)| Some((name, asked(check).err()?)));
+        closed.extend(failed.map(|(name, reason)| format!("{name}: {reason}")));
+        let ready = closed.is_empty();
+        if self.state().was_ready.replace(ready) != Some(ready) {
+            self.0.changed.notify_one();
+        }
+        closed
     }
+}
+
+/// A check with a bug must not take the process with it.
+fn asked(check: &Check) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| check())).unwrap_or_else(|_| Err("panicked".into()))
 }
 
 /// One reason not to be ready.

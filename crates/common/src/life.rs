@@ -37,13 +37,7 @@ impl Life {
     pub(crate) fn begin() -> (Reins, Self) {
         let (sender, phase) = watch::channel(Phase::Running);
         let ledger = Arc::<Ledger>::default();
-        (
-            Reins {
-                phase: sender,
-                ledger: Arc::clone(&ledger),
-            },
-            Self { phase, ledger },
-        )
+        (Reins { phase: sender, ledger: Arc::clone(&ledger) }, Self { phase, ledger })
     }
 
     pub fn phase(&self) -> Phase {
@@ -73,8 +67,7 @@ impl Life {
 
     /// How long is left, capped at `most`. While nobody has told the process to stop, all of it.
     pub fn time_left(&self, most: Duration) -> Duration {
-        self.deadline()
-            .map_or(most, |end| end.saturating_duration_since(Instant::now()).min(most))
+        self.deadline().map_or(most, |end| end.saturating_duration_since(Instant::now()).min(most))
     }
 
     /// Notes work in progress until the guard is dropped. What is still noted at the deadline is said in the log.
@@ -82,10 +75,7 @@ impl Life {
         let mut busy = self.ledger.busy.lock().unwrap_or_else(PoisonError::into_inner);
         let id = busy.last_key_value().map_or(0, |(last, _)| last + 1);
         busy.insert(id, what.into());
-        Busy {
-            id,
-            ledger: Arc::clone(&self.ledger),
-        }
+        Busy { id, ledger: Arc::clone(&self.ledger) }
     }
 }
 
@@ -98,11 +88,7 @@ pub struct Busy {
 
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.ledger
-            .busy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&self.id);
+        self.ledger.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.id);
     }
 }
 
@@ -114,8 +100,7 @@ pub(crate) struct Reins {
 
 impl Reins {
     pub(crate) fn move_to(&self, phase: Phase) {
-        self.phase
-            .send_if_modified(|now| std::mem::replace(now, phase.max(*now)) < phase);
+        self.phase.send_if_modified(|now| std::mem::replace(now, phase.max(*now)) < phase);
     }
 
     /// The deadline counts from the signal, not from the end of the lame duck phase.
@@ -125,13 +110,7 @@ impl Reins {
 
     /// What is still noted as being done.
     pub(crate) fn left(&self) -> Vec<String> {
-        self.ledger
-            .busy
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .values()
-            .cloned()
-            .collect()
+        self.ledger.busy.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 }
 

@@ -46,10 +46,7 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) {
         LogFormat::Text => false,
     };
     // A second call can only come from a test in the same process; the first one stays.
-    let _ = tracing::subscriber::set_global_default(Logger {
-        json,
-        limiter: Mutex::default(),
-    });
+    let _ = tracing::subscriber::set_global_default(Logger { json, limiter: Mutex::default() });
     std::panic::set_hook(Box::new(report_panic));
 }
 
@@ -61,14 +58,8 @@ pub(crate) fn set_level(level: LogLevel) {
 
 /// A panic is a log line like any other: whoever collects logs must not need a second parser.
 fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
-    let place = info
-        .location()
-        .map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
-    tracing::error!(
-        place,
-        panic = panic_text(info.payload()),
-        "panicked: this is a bug, please report it"
-    );
+    let place = info.location().map_or_else(String::new, |at| format!("{}:{}", at.file(), at.line()));
+    tracing::error!(place, panic = panic_text(info.payload()), "panicked: this is a bug, please report it");
 }
 
 /// What was said when panicking.
@@ -88,9 +79,7 @@ impl Logger {
         }
         let now = Instant::now();
         let mut limiter = self.limiter.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = limiter
-            .entry(metadata.callsite())
-            .or_insert(Window { since: now, lines: 0 });
+        let window = limiter.entry(metadata.callsite()).or_insert(Window { since: now, lines: 0 });
         let mut held_back = 0;
         if now.duration_since(window.since) >= WINDOW {
             held_back = window.lines.saturating_sub(BURST);
@@ -113,11 +102,7 @@ impl Subscriber for Logger {
     fn event(&self, event: &Event<'_>) {
         let metadata = event.metadata();
         let Some(held_back) = self.admit(metadata) else { return };
-        let mut fields = Fields {
-            json: self.json,
-            message: String::new(),
-            rest: String::new(),
-        };
+        let mut fields = Fields { json: self.json, message: String::new(), rest: String::new() };
         event.record(&mut fields);
         if held_back > 0 {
             fields.push("suppressed", &format_args!("{held_back}"), false);

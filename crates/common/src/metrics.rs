@@ -22,10 +22,8 @@ impl Metrics {
                 .const_label("version", version),
         )?;
         build.set(1);
-        let reload_successful = gauge(
-            "config_last_reload_successful",
-            "Whether the last reload of the settings worked.",
-        )?;
+        let reload_successful =
+            gauge("config_last_reload_successful", "Whether the last reload of the settings worked.")?;
         let reload_time = gauge(
             "config_last_reload_success_timestamp_seconds",
             "When settings were last loaded with success, since the Unix epoch.",
@@ -34,11 +32,7 @@ impl Metrics {
             registry.register(Box::new(metric))?;
         }
         registry.register(Box::new(ProcessMetrics::new()?))?;
-        Ok(Self {
-            registry,
-            reload_successful,
-            reload_time,
-        })
+        Ok(Self { registry, reload_successful, reload_time })
     }
 
     pub(crate) fn reloaded(&self, worked: bool) {
@@ -51,7 +45,5 @@ impl Metrics {
 
 /// The text that Prometheus scrapes.
 pub(crate) fn text(registry: &Registry) -> Result<String, String> {
-    TextEncoder::new()
-        .encode_to_string(&registry.gather())
-        .map_err(|error| error.to_string())
+    TextEncoder::new().encode_to_string(&registry.gather()).map_err(|error| error.to_string())
 }

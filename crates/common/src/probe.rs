@@ -21,6 +21,8 @@ use crate::{
 
 /// One try may not take longer than this.
 const TRY: Duration = Duration::from_secs(3);
+/// Zero would be an error where it is set as a timeout.
+const SHORTEST_TRY: Duration = Duration::from_millis(10);
 
 /// Runs `healthcheck` and the like if that is what was asked for.
 pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitCode, Failure>> {
@@ -56,12 +58,9 @@ fn healthcheck<A: Arguments>(argv: &[OsString]) -> Result<ExitCode, Failure> {
         other => format!("127.0.0.1:{}", other.port().unwrap_or_default()),
     };
     let path = if asked.live { "/livez" } else { "/readyz" };
-    match get(&authority, path) {
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(problem) => Err(Failure::new(
-            Exit::Other(1),
-            format!("http://{authority}{path}: {problem}"),
-        )),
+    match get(&authority, path, TRY) {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(problem) => Err(Failure::new(Exit::Other(1), format!("http://{authority}{path}: {problem}"))),
     }
 }
 
@@ -107,10 +106,7 @@ impl FromStr for Target {
                 let rest = rest.trim_start_matches('/');
                 let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
                 let path = if path.is_empty() { "/" } else { path };
-                Ok(Self::Http {
-                    authority: with_port(authority, Some(80))?,
-                    path: path.to_owned(),
-                })
+                Ok(Self::Http { authority: with_port(authority, Some(80))?, path: path.to_owned() })
             }
             Some(("file", rest)) => Ok(Self::File(path(rest))),
             Some(("unix", rest)) => Ok(Self::Unix(path(rest))),
@@ -132,10 +128,10 @@ impl std::fmt::Display for Target {
 }
 
 impl Target {
-    fn reached(&self) -> Result<(), String> {
+    fn reached(&self, within: Duration) -> Result<(), String> {
         match self {
-            Self::Tcp(authority) => connect(authority).map(drop),
-            Self::Http { authority, path } => get(authority, path).map(drop),
+            Self::Tcp(authority) => connect(authority, within).map(drop),
+            Self::Http { authority, path } => get(authority, path, within),
             Self::File(path) => std::fs::metadata(path).map(drop).map_err(|error| error.to_string()),
             Self::Unix(path) => UnixStream::connect(path).map(drop).map_err(|error| error.to_string()),
         }
@@ -143,12 +139,7 @@ impl Target {
 }
 
 fn wait(argv: &[OsString], defaults: crate::Defaults) -> Result<ExitCode, Failure> {
-    let Wait {
-        targets,
-        timeout,
-        interval,
-        command,
-    } = typed(argv, defaults)?;
+    let Wait { targets, timeout, interval, command } = typed(argv, defaults)?;
     let deadline = (!timeout.0.is_zero()).then(|| Instant::now() + timeout.0);
     // Each target on its own thread: one that hangs must not hide that the others are there.
     let (sender, results) = mpsc::sync_channel(targets.len());
@@ -159,31 +150,28 @@ fn wait(argv: &[OsString], defaults: crate::Defaults) -> Result<ExitCode, Failur
     }
     let missing: Vec<String> = results.iter().take(count).filter_map(Result::err).collect();
     if !missing.is_empty() {
-        return Err(Failure {
-            exit: Exit::Unavailable,
-            problems: missing,
-        });
+        return Err(Failure { exit: Exit::Unavailable, problems: missing });
     }
     let Some((program, args)) = command.split_first() else {
         return Ok(ExitCode::SUCCESS);
     };
     let error = Command::new(program).args(args).exec();
-    Err(Failure::new(
-        Exit::Usage,
-        format!("{}: {error}", program.to_string_lossy()),
-    ))
+    Err(Failure::new(Exit::Usage, format!("{}: {error}", program.to_string_lossy())))
 }
 
 /// Tries until it works; the error is the last one seen.
 fn until_reached(target: &Target, deadline: Option<Instant>, interval: Duration) -> Result<(), String> {
     let mut said = String::new();
     loop {
-        let Err(problem) = target.reached() else { return Ok(()) };
+        // The last try must not take longer than there is time.
+        let left = deadline.map_or(TRY, |end| end.saturating_duration_since(Instant::now()));
+        let Err(problem) = target.reached(left.clamp(SHORTEST_TRY, TRY)) else { return Ok(()) };
         if deadline.is_some_and(|end| Instant::now() + interval >= end) {
             return Err(format!("{target}: gave up waiting: {problem}"));
         }
         if said != problem {
-            eprintln!("wait: {target}: {problem}");
+            // Nowhere is left to say that stderr is gone.
+            let _ = writeln!(std::io::stderr(), "wait: {target}: {problem}");
             said = problem;
         }
         std::thread::sleep(interval);
@@ -195,24 +183,26 @@ fn pause() -> Result<ExitCode, Failure> {
     let runtime = crate::sidecar::runtime().map_err(|error| Failure::bug(error.to_string()))?;
     runtime.block_on(async {
         let mut signals = crate::signals::Signals::register().map_err(|error| Failure::bug(error.to_string()))?;
+        let mut reaper = crate::reap::Reaper::default();
         loop {
-            match signals.next().await {
-                crate::signals::Signal::Stop(_) => return Ok(ExitCode::SUCCESS),
-                crate::signals::Signal::ChildEnded => crate::reap::orphans().await,
-                crate::signals::Signal::Reload => {}
+            tokio::select! {
+                signal = signals.next() => match signal {
+                    crate::signals::Signal::Stop(_) => return Ok(ExitCode::SUCCESS),
+                    crate::signals::Signal::ChildEnded => reaper.child_ended(),
+                    crate::signals::Signal::Reload => {}
+                },
+                () = reaper.due() => reaper.reap(),
             }
         }
     })
 }
 
-fn connect(authority: &str) -> Result<TcpStream, String> {
-    let addresses = authority
-        .to_socket_addrs()
-        .map_err(|error| format!("cannot look it up: {error}"))?;
+fn connect(authority: &str, within: Duration) -> Result<TcpStream, String> {
+    let addresses = authority.to_socket_addrs().map_err(|error| format!("cannot look it up: {error}"))?;
     let mut problem = "no address".to_owned();
     // `localhost` is two addresses, and the app may listen on either.
     for address in addresses {
-        match TcpStream::connect_timeout(&address, TRY) {
+        match TcpStream::connect_timeout(&address, within) {
             Ok(stream) => return Ok(stream),
             Err(error) => problem = error.to_string(),
         }
@@ -221,37 +211,45 @@ fn connect(authority: &str) -> Result<TcpStream, String> {
 }
 
 /// A GET that wants a 2xx; the error is what came instead.
-fn get(authority: &str, path: &str) -> Result<String, String> {
-    let mut stream = connect(authority)?;
-    let spoken = |error: std::io::Error| error.to_string();
-    stream
-        .set_read_timeout(Some(TRY))
-        .and_then(|()| stream.set_write_timeout(Some(TRY)))
-        .map_err(spoken)?;
+fn get(authority: &str, path: &str, within: Duration) -> Result<(), String> {
+    let end = Instant::now() + within;
+    let left = || Some(end.saturating_duration_since(Instant::now()).max(SHORTEST_TRY));
+    let spoken = |error: std::io::Error| match error.kind() {
+        std::io::ErrorKind::WouldBlock => "no answer in time".to_owned(),
+        _ => error.to_string(),
+    };
+    let mut stream = connect(authority, within)?;
+    stream.set_write_timeout(left()).map_err(spoken)?;
     let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).map_err(spoken)?;
     let mut answer = [0; 4096];
     let mut length = 0;
-    // The head and the first words of the body are all that is needed.
-    while length < answer.len() {
-        match stream.read(&mut answer[length..]).map_err(spoken)? {
-            0 => break,
-            more => length += more,
+    let problem = loop {
+        stream.set_read_timeout(left()).map_err(spoken)?;
+        match stream.read(&mut answer[length..]) {
+            Ok(0) => break "not an HTTP answer".to_owned(),
+            Ok(more) => length += more,
+            Err(error) => break spoken(error),
         }
-    }
-    let answer = String::from_utf8_lossy(&answer[..length]).into_owned();
-    let status = answer
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse::<u16>().ok())
-        .ok_or("not an HTTP answer")?;
-    let body = answer
-        .split_once("\r\n\r\n")
-        .map_or("", |(_, body)| body.trim())
-        .to_owned();
-    if (200..300).contains(&status) {
-        Ok(body)
-    } else {
-        Err(format!("answered {status}: {}", body.replace('\n', "; ")))
-    }
+        if matches!(status(&answer[..length]), Some(200..=299)) {
+            return Ok(());
+        }
+        // Who drips byte by byte has no more time than who is silent.
+        if Instant::now() >= end {
+            break "no answer in time".to_owned();
+        }
+    };
+    // Anything but good: the first words of the body say why, as far as they have come.
+    let answer = &answer[..length];
+    let status = status(answer).ok_or(problem)?;
+    let text = String::from_utf8_lossy(answer);
+    let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body.trim());
+    Err(format!("answered {status}: {}", body.replace('\n', "; ")))
+}
+
+/// The status, once the line that has it is complete.
+fn status(answer: &[u8]) -> Option<u16> {
+    let end = answer.iter().position(|byte| *byte == b'\n')?;
+    let line = std::str::from_utf8(&answer[..end]).ok()?.strip_prefix("HTTP/1.")?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }

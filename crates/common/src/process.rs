@@ -33,15 +33,7 @@ impl ProcessMetrics {
     }
 
     fn all(&self) -> [&dyn Collector; 7] {
-        [
-            &self.cpu,
-            &self.resident,
-            &self.virtual_size,
-            &self.start,
-            &self.threads,
-            &self.open_fds,
-            &self.max_fds,
-        ]
+        [&self.cpu, &self.resident, &self.virtual_size, &self.start, &self.threads, &self.open_fds, &self.max_fds]
     }
 
     /// Reads /proc/self. What cannot be read keeps its last value.
@@ -57,8 +49,7 @@ impl ProcessMetrics {
         self.virtual_size.set(field(23)? as i64);
         self.resident.set(field(24)? as i64 * page);
         self.start.set(boot_time()? + field(22)? / ticks);
-        self.open_fds
-            .set(std::fs::read_dir("/proc/self/fd").ok()?.count() as i64);
+        self.open_fds.set(std::fs::read_dir("/proc/self/fd").ok()?.count() as i64);
         let most = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
         self.max_fds.set(most.map_or(-1, |most| most as i64));
         Some(())
@@ -67,11 +58,7 @@ impl ProcessMetrics {
 
 fn boot_time() -> Option<f64> {
     let stat = read_text("/proc/stat".as_ref(), 4 << 20).ok()?;
-    stat.lines()
-        .find_map(|line| line.strip_prefix("btime "))?
-        .trim()
-        .parse()
-        .ok()
+    stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()
 }
 
 impl Collector for ProcessMetrics {

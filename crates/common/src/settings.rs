@@ -34,6 +34,11 @@ pub(crate) struct Settings {
 pub(crate) const SHUTDOWN_TIMEOUT: Span = Span::from_secs(25);
 
 impl Settings {
+    /// For the rest of a file whose `sidecar:` section is wrong.
+    pub(crate) fn only_to_check(args: &CommonArgs, defaults: Defaults) -> Self {
+        Self { check_config: true, ..Self::resolve(args, &mut Section::empty(), defaults) }
+    }
+
     /// `file` is the `sidecar:` section of a config file, if there is one.
     pub(crate) fn resolve(args: &CommonArgs, file: &mut Section, defaults: Defaults) -> Self {
         // Read every key before choosing: a wrong value in the file is reported even when a flag outranks it.
@@ -48,25 +53,14 @@ impl Settings {
         Self {
             // Who names the admin address has decided where probes go; the extra one is for those who said nothing.
             probe_addr: args.probe_addr.clone().or(file_probe).unwrap_or_else(|| {
-                if admin_chosen.is_some() {
-                    Listen::Off
-                } else {
-                    Listen::At(ListenAddr::Any(9090))
-                }
+                if admin_chosen.is_some() { Listen::Off } else { Listen::At(ListenAddr::Any(9090)) }
             }),
             admin_addr: admin_chosen.unwrap_or(Listen::At(ListenAddr::Any(defaults.admin_port))),
             log_level: args.log_level.or(file_level).unwrap_or_default(),
             log_format: args.log_format.or(file_format).unwrap_or_default(),
-            drain_delay: args
-                .drain_delay
-                .or(file_delay)
-                .map_or(defaults.drain_delay, Duration::from),
-            shutdown_timeout: args
-                .shutdown_timeout
-                .or(file_timeout)
-                .unwrap_or(SHUTDOWN_TIMEOUT)
-                .into(),
-            allow_quit: args.allow_quit || file_quit.unwrap_or(false),
+            drain_delay: args.drain_delay.or(file_delay).map_or(defaults.drain_delay, Duration::from),
+            shutdown_timeout: args.shutdown_timeout.or(file_timeout).unwrap_or(SHUTDOWN_TIMEOUT).into(),
+            allow_quit: args.allow_quit.or(file_quit).unwrap_or(false),
             check_config: args.check_config,
         }
     }

@@ -2,9 +2,10 @@
 
 use std::{
     ffi::OsString,
-    io,
+    io::{self, Write},
     net::TcpListener,
     panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+    path::Path,
     process::ExitCode,
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
@@ -21,14 +22,14 @@ use values::ListenAddr;
 use crate::{
     Exit, Failure, Gate, Life,
     admin::{self, Admin, AdminRoutes},
-    args::{Arguments, Listen},
+    args::{Arguments, CommonArgs, Listen, check_asked},
     caps, config,
     health::Health,
     life::Reins,
     log,
     metrics::Metrics,
     probe,
-    settings::Settings,
+    settings::{Defaults, Settings},
     signals::Signals,
     supervise::{Parts, Supervisor},
 };
@@ -37,49 +38,84 @@ use crate::{
 /// it has called [`Sidecar::live`], because with `--check-config` that is where it ends.
 pub fn main<A: Arguments>(start: impl AsyncFnOnce(A, &mut Sidecar) -> Result<(), Failure>) -> ExitCode {
     let born = Instant::now();
-    caps::settle_in();
     let argv: Vec<OsString> = std::env::args_os().collect();
     if let Some(outcome) = probe::subcommand::<A>(&argv) {
         return outcome.unwrap_or_else(|failure| say(A::NAME, &failure));
     }
+    // Not for the subcommands: `wait -- COMMAND` would hand it on to somebody's app.
+    caps::settle_in();
     match run(start, &argv, born) {
         Ok(exit) => exit.into(),
-        Err(failure) => say(A::NAME, &failure),
+        Err(mut failure) => {
+            // A check has one code for all that can be wrong.
+            if failure.exit == Exit::Usage && check_asked(&argv) {
+                failure.exit = Exit::Config;
+            }
+            say(A::NAME, &failure)
+        }
     }
 }
 
 /// Before there is a log: plain lines, as every command line tool prints them.
 fn say(name: &str, failure: &Failure) -> ExitCode {
     for problem in &failure.problems {
-        match failure.exit {
-            Exit::Clean => println!("{}", problem.trim_end()),
-            _ => eprintln!("{name}: {problem}"),
-        }
+        // Whoever has closed the pipe has read enough: `--help | head -1` is no failure.
+        let _ = match failure.exit {
+            Exit::Clean => writeln!(io::stdout(), "{}", problem.trim_end()),
+            _ => writeln!(io::stderr(), "{name}: {problem}"),
+        };
     }
     failure.exit.into()
 }
 
+/// The error is for the terminal: it has not been logged.
 fn run<A: Arguments>(
     start: impl AsyncFnOnce(A, &mut Sidecar) -> Result<(), Failure>,
     argv: &[OsString],
     born: Instant,
 ) -> Result<Exit, Failure> {
-    let args = A::parse(argv)?;
-    let settings = settings(&args)?;
+    let (args, settings, wrong) = understood::<A>(argv)?;
     if !settings.check_config {
         log::start(settings.log_level, settings.log_format);
-        tracing::info!(
-            sidecar = A::NAME,
-            version = A::VERSION,
-            pid = std::process::id(),
-            "starting"
-        );
+        tracing::info!(sidecar = A::NAME, version = A::VERSION, pid = std::process::id(), "starting");
     }
     let runtime = runtime().map_err(|error| Failure::bug(format!("cannot start the runtime: {error}")))?;
-    let exit = runtime.block_on(live_and_die(args, start, &settings, born));
+    let life = AssertUnwindSafe(|| runtime.block_on(live_and_die(args, start, &settings, born)));
+    // The panic hook has said what and where.
+    let panicked = |_| Err(Failure { exit: Exit::Bug, problems: Vec::new() });
+    let exit = catch_unwind(life).unwrap_or_else(panicked);
     // A blocking call that never returns must not keep a process alive that has said goodbye.
     runtime.shutdown_background();
-    exit
+    match (exit, wrong) {
+        (exit, Some(mut wrong)) => {
+            let more = exit.err().filter(|failure| failure.exit != Exit::Clean);
+            wrong.problems.extend(more.into_iter().flat_map(|failure| failure.problems));
+            // A file that cannot be read at all says so to both readers.
+            wrong.problems.dedup();
+            Err(wrong)
+        }
+        (Err(failure), None) if !settings.check_config => {
+            for problem in &failure.problems {
+                tracing::error!("{problem}");
+            }
+            tracing::info!(sidecar = A::NAME, code = failure.exit.code(), "stopped");
+            Ok(failure.exit)
+        }
+        (exit, None) => exit,
+    }
+}
+
+/// What was typed, and the settings. If the file has them wrong, what is wrong, and settings that only check the rest, so
+/// that one run reports every problem of the file.
+fn understood<A: Arguments>(argv: &[OsString]) -> Result<(A, Settings, Option<Failure>), Failure> {
+    let args = A::parse(argv)?;
+    match settings(args.common(), args.file(), A::DEFAULTS) {
+        Ok(settings) => Ok((args, settings, None)),
+        Err(wrong) => {
+            let settings = Settings::only_to_check(args.common(), A::DEFAULTS);
+            Ok((args, settings, Some(wrong)))
+        }
+    }
 }
 
 /// One thread. Parts that burn CPU get threads of their own, see [`Sidecar::spawn_worker`], so that this one, with
@@ -93,16 +129,16 @@ pub(crate) fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-fn settings<A: Arguments>(args: &A) -> Result<Settings, Failure> {
+fn settings(args: &CommonArgs, file: Option<&Path>, defaults: Defaults) -> Result<Settings, Failure> {
     let from_file = |root: &mut config::Section| {
         let settings = match root.section("sidecar") {
-            Some(mut section) => Settings::resolve(args.common(), &mut section, A::DEFAULTS),
-            None => Settings::resolve(args.common(), &mut config::Section::empty(), A::DEFAULTS),
+            Some(mut section) => Settings::resolve(args, &mut section, defaults),
+            None => Settings::resolve(args, &mut config::Section::empty(), defaults),
         };
         root.ignore_all(); // the rest is read by the sidecar itself
         settings
     };
-    match args.file() {
+    match file {
         Some(file) => config::read(file, from_file),
         None => Ok(from_file(&mut config::Section::empty())),
     }
@@ -114,7 +150,8 @@ async fn live_and_die<A: Arguments>(
     settings: &Settings,
     born: Instant,
 ) -> Result<Exit, Failure> {
-    let signals = Signals::register().map_err(|error| Failure::bug(format!("cannot listen to signals: {error}")))?;
+    let mut signals =
+        Signals::register().map_err(|error| Failure::bug(format!("cannot listen to signals: {error}")))?;
     let admin_flag = args.common().admin_flag.unwrap_or("--admin-addr or SIDECAR_ADMIN_ADDR");
     let (quit, quit_asked) = mpsc::channel(1);
     let mut sidecar = Sidecar::new(A::NAME, A::VERSION, settings)?;
@@ -125,34 +162,21 @@ async fn live_and_die<A: Arguments>(
             listeners.spawn(admin::serve(listener, admin.clone()));
         }
     }
+    sidecar.reload_settings(&args);
     let ready = sidecar.gate("start");
-    let mut signals = signals;
     let started = tokio::select! {
         started = start(args, &mut sidecar) => started,
-        signal = stop_asked(&mut signals) => {
+        signal = signals.stop() => {
             tracing::info!(reason = signal, "stopped while starting");
             return Ok(Exit::Clean);
         }
     };
+    started?;
     if settings.check_config {
-        started?;
         return Err(Failure::new(Exit::Clean, "the configuration is good"));
     }
-    if let Err(failure) = started {
-        for problem in &failure.problems {
-            tracing::error!("{problem}");
-        }
-        tracing::info!(code = failure.exit.code(), "stopped");
-        return Ok(failure.exit);
-    }
     ready.open();
-    let Sidecar {
-        parts,
-        reins,
-        health,
-        reloads,
-        ..
-    } = sidecar;
+    let Sidecar { parts, reins, health, reloads, .. } = sidecar;
     let supervisor = Supervisor {
         name: A::NAME,
         born,
@@ -168,22 +192,14 @@ async fn live_and_die<A: Arguments>(
     Ok(supervisor.run().await)
 }
 
-/// Signals other than the request to stop have no meaning while starting.
-async fn stop_asked(signals: &mut Signals) -> &'static str {
-    loop {
-        if let crate::signals::Signal::Stop(signal) = signals.next().await {
-            return signal;
-        }
-    }
-}
-
 fn admin_listeners(settings: &Settings, admin_flag: &str) -> Result<Vec<tokio::net::TcpListener>, Failure> {
     let mut listeners = Vec::new();
     if let Listen::At(addr) = &settings.admin_addr {
         listeners.push(listen("admin", addr, admin_flag)?);
     }
     if let Listen::At(addr) = &settings.probe_addr
-        && !matches!(&settings.admin_addr, Listen::At(admin) if admin.port() == addr.port())
+        // Port 0 is another one each time.
+        && !matches!(&settings.admin_addr, Listen::At(admin) if admin.port() == addr.port() && addr.port() != Some(0))
     {
         // Several sidecars in one pod all try this one: who comes later does without.
         match addr.bind_tcp() {
@@ -202,9 +218,7 @@ pub(crate) fn listen(what: &str, addr: &ListenAddr, flag: &str) -> Result<tokio:
             io::ErrorKind::PermissionDenied => "not permitted: a port below 1024 needs CAP_NET_BIND_SERVICE".to_owned(),
             _ => error.to_string(),
         };
-        Failure::config(format!(
-            "cannot listen on {addr} ({what}): {reason}; choose another with {flag}"
-        ))
+        Failure::config(format!("cannot listen on {addr} ({what}): {reason}; choose another with {flag}"))
     })?;
     announced(what, listener)
 }
@@ -235,10 +249,7 @@ impl Sidecar {
         let (reins, life) = Life::begin();
         let metrics = Metrics::new(name, version).map_err(|error| Failure::bug(error.to_string()))?;
         let metrics = Arc::new(metrics);
-        let reloads = Reloads {
-            all: Arc::default(),
-            metrics: Arc::clone(&metrics),
-        };
+        let reloads = Reloads { all: Arc::default(), metrics: Arc::clone(&metrics) };
         Ok(Self {
             check_only: settings.check_config,
             parts: Parts::default(),
@@ -289,11 +300,7 @@ impl Sidecar {
     pub fn metrics_at(&self, path: &str) {
         let registry = self.metrics.registry.clone();
         self.routes.get(path, move |_| match crate::metrics::text(&registry) {
-            Ok(body) => crate::Answer {
-                status: 200,
-                content_type: "text/plain; version=0.0.4; charset=utf-8",
-                body,
-            },
+            Ok(body) => crate::Answer { status: 200, content_type: "text/plain; version=0.0.4; charset=utf-8", body },
             Err(problem) => crate::Answer::text(500, problem),
         });
     }
@@ -342,13 +349,21 @@ impl Sidecar {
         }
         let (sender, value) = watch::channel(Arc::new(first));
         self.metrics.reloaded(true);
-        let again = move || load().map(|new| drop(sender.send_replace(Arc::new(new))));
-        self.reloads
-            .all
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(Box::new(again));
+        self.reloads.add(move || {
+            let (new, sender) = (Arc::new(load()?), sender.clone());
+            Ok(Box::new(move || drop(sender.send_replace(new))))
+        });
         Ok(Live(value))
+    }
+
+    /// What every sidecar has is read again too: a file that would not start must not pass a reload. Only the log level
+    /// changes while running, and it is the file's again if it was changed by hand.
+    fn reload_settings<A: Arguments>(&self, args: &A) {
+        let (common, file) = (args.common().clone(), args.file().map(Path::to_owned));
+        self.reloads.add(move || {
+            let level = settings(&common, file.as_deref(), A::DEFAULTS)?.log_level;
+            Ok(Box::new(move || log::set_level(level)))
+        });
     }
 }
 
@@ -376,28 +391,58 @@ impl<T> Live<T> {
     }
 }
 
-type Reload = Box<dyn Fn() -> Result<(), Failure> + Send>;
+/// Reads something again, and gives back what makes it so.
+type Load = Box<dyn Fn() -> Result<Commit, Failure> + Send>;
+type Commit = Box<dyn FnOnce()>;
 
 /// All that is read again at a reload.
 #[derive(Clone)]
 pub(crate) struct Reloads {
-    all: Arc<Mutex<Vec<Reload>>>,
+    all: Arc<Mutex<Vec<Load>>>,
     metrics: Arc<Metrics>,
 }
 
 impl Reloads {
+    fn add(&self, load: impl Fn() -> Result<Commit, Failure> + Send + 'static) {
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push(Box::new(load));
+    }
+
     pub(crate) fn run(&self, why: &str) -> Result<(), Failure> {
-        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let result = all.iter().try_for_each(|reload| reload());
-        self.metrics.reloaded(result.is_ok());
-        match &result {
-            Ok(()) => tracing::info!(reason = why, "settings reloaded"),
+        let loaded = self.load();
+        self.metrics.reloaded(loaded.is_ok());
+        match loaded {
+            Ok(commits) => {
+                commits.into_iter().for_each(|commit| commit());
+                tracing::info!(reason = why, "settings reloaded");
+                Ok(())
+            }
             Err(failure) => {
                 for problem in &failure.problems {
                     tracing::error!(reason = why, "settings not reloaded, the old ones stay: {problem}");
                 }
+                Err(failure)
             }
         }
-        result
+    }
+
+    /// All or nothing, and every problem of all of them.
+    fn load(&self) -> Result<Vec<Commit>, Failure> {
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let (mut commits, mut problems) = (Vec::new(), Vec::new());
+        for load in all.iter() {
+            // A reader with a bug must not end a process that was doing its job.
+            match catch_unwind(AssertUnwindSafe(load)) {
+                Ok(Ok(commit)) => commits.push(commit),
+                Ok(Err(failure)) => problems.extend(failure.problems),
+                Err(panic) => problems.push(format!("panicked: {}", log::panic_text(panic.as_ref()))),
+            }
+        }
+        // A file that cannot be read at all says so to every reader.
+        problems.dedup();
+        if problems.is_empty() {
+            return Ok(commits);
+        }
+        Err(Failure { exit: Exit::Config, problems })
     }
 }

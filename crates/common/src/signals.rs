@@ -46,6 +46,14 @@ impl Signals {
         })
     }
 
+    /// The next request to stop. Other signals stay where they are until somebody asks for them.
+    pub(crate) async fn stop(&mut self) -> &'static str {
+        tokio::select! {
+            () = arrived(Some(&mut self.term)) => "SIGTERM",
+            () = arrived(Some(&mut self.int)) => "SIGINT",
+        }
+    }
+
     pub(crate) async fn next(&mut self) -> Signal {
         tokio::select! {
             biased;

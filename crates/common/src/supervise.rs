@@ -15,7 +15,7 @@ use crate::{
     health::Health,
     life::{Phase, Reins},
     log::panic_text,
-    reap,
+    reap::Reaper,
     sidecar::Reloads,
     signals::{Signal, Signals},
 };
@@ -81,6 +81,7 @@ impl Supervisor {
     /// Runs until the end of the process. The exit code is what is left to do.
     pub(crate) async fn run(mut self) -> Exit {
         let mut was_ready = None;
+        let mut reaper = Reaper::default();
         let reason = loop {
             self.say_readiness(&mut was_ready);
             tokio::select! {
@@ -88,7 +89,7 @@ impl Supervisor {
                 signal = self.signals.next() => match signal {
                     Signal::Stop(signal) => break Reason::Asked(signal.into()),
                     Signal::Reload => drop(self.reloads.run("SIGHUP")),
-                    Signal::ChildEnded => self.parts.spawn_reaper(),
+                    Signal::ChildEnded => reaper.child_ended(),
                 },
                 Some(()) = self.quit.recv() => break Reason::Asked("POST /quitquitquit".into()),
                 ended = self.parts.ended() => match ended {
@@ -98,6 +99,7 @@ impl Supervisor {
                     None => break Reason::Finished,
                 },
                 () = self.health.changed() => {}
+                () = reaper.due() => reaper.reap(),
             }
         };
         self.stop(reason).await
@@ -133,8 +135,13 @@ impl Supervisor {
         };
         tracing::info!(reason = why, "stopping");
         self.reins.move_to(Phase::LameDuck);
-        if !delay.is_zero() {
-            tokio::time::sleep(delay.min(self.shutdown_timeout)).await;
+        // At most half of the time there is: who drains must get some of it, however the two were set.
+        let serve_until = begun + delay.min(self.shutdown_timeout / 2);
+        while exit == Exit::Clean {
+            match tokio::time::timeout_at(serve_until.into(), self.parts.ended()).await {
+                Ok(Some((name, result))) => exit = part_ended(&name, result).unwrap_or(Exit::Clean),
+                Ok(None) | Err(_) => break,
+            }
         }
         self.reins.move_to(Phase::Draining);
         let drained = tokio::time::timeout_at(deadline.into(), async {
@@ -156,15 +163,6 @@ impl Supervisor {
         let seconds = begun.elapsed().as_secs_f64();
         tracing::info!(sidecar = self.name, code = exit.code(), seconds, "stopped");
         exit
-    }
-}
-
-impl Parts {
-    fn spawn_reaper(&mut self) {
-        self.spawn("reaper", async {
-            reap::orphans().await;
-            Ok(())
-        });
     }
 }
 

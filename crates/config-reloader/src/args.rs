@@ -35,16 +35,8 @@ impl Environment {
 
     /// What to trust when nothing else is said: the bundle of SSL_CERT_FILE, as everywhere, or the system's.
     pub fn tls(&self) -> ClientTls {
-        let system_bundle = self
-            .0
-            .get("SSL_CERT_FILE")
-            .filter(|path| !path.is_empty())
-            .map(PathBuf::from);
-        ClientTls {
-            system_bundle,
-            ca_setting: "ca_file or SSL_CERT_FILE".into(),
-            ..ClientTls::default()
-        }
+        let system_bundle = self.0.get("SSL_CERT_FILE").filter(|path| !path.is_empty()).map(PathBuf::from);
+        ClientTls { system_bundle, ca_setting: "ca_file or SSL_CERT_FILE".into(), ..ClientTls::default() }
     }
 }
 
@@ -65,28 +57,17 @@ enum Spelling {
 impl Arguments for Args {
     const NAME: &'static str = "config-reloader";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
-    const DEFAULTS: Defaults = Defaults {
-        admin_port: 9533,
-        drain_delay: Duration::ZERO,
-    };
+    const DEFAULTS: Defaults = Defaults { admin_port: 9533, drain_delay: Duration::ZERO };
     const PEERS: &'static [&'static str] = &crate::dialect::NAMES;
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage> {
         let environment = Environment::of_this_process();
         if let Some((name, argv)) = crate::dialect::called_as(argv)? {
             let (common, dialect) = crate::dialect::parse(name, &argv, Self::DEFAULTS)?;
-            return Ok(Self {
-                common,
-                environment,
-                spelling: Spelling::Peer(dialect),
-            });
+            return Ok(Self { common, environment, spelling: Spelling::Peer(dialect) });
         }
         let own: OwnArgs = typed(argv, Self::DEFAULTS)?;
-        Ok(Self {
-            common: own.common.clone(),
-            environment,
-            spelling: Spelling::Own(Box::new(own)),
-        })
+        Ok(Self { common: own.common.clone(), environment, spelling: Spelling::Own(Box::new(own)) })
     }
 
     fn common(&self) -> &CommonArgs {
@@ -249,14 +230,7 @@ impl OwnArgs {
         if config.watch.is_empty() && config.prepare.is_empty() {
             problems.push("--watch: required, or --prepare, or --config".into());
         }
-        if problems.is_empty() {
-            Ok(config)
-        } else {
-            Err(Failure {
-                exit: common::Exit::Usage,
-                problems,
-            })
-        }
+        if problems.is_empty() { Ok(config) } else { Err(Failure { exit: common::Exit::Usage, problems }) }
     }
 
     fn to_config(&self, environment: &Environment, problems: &mut Vec<String>) -> Config {
@@ -266,21 +240,14 @@ impl OwnArgs {
             Ok(Poll(polling)) => timing.watch.polling = polling,
             Err(expected) => problems.push(format!("--poll \"{}\": {expected}", self.poll)),
         }
-        let target = |path: &PathBuf| file_watch::Target {
-            path: path.clone(),
-            recursive: self.recursive,
-        };
+        let target = |path: &PathBuf| file_watch::Target { path: path.clone(), recursive: self.recursive };
         Config {
             watch: self.watch.iter().map(target).collect(),
             timing,
             state_file: self.state_file.clone(),
             on_start: self.tell_on_start,
             once: self.once,
-            prepare: self
-                .prepare
-                .iter()
-                .filter_map(|typed| self.output(typed, environment, problems))
-                .collect(),
+            prepare: self.prepare.iter().filter_map(|typed| self.output(typed, environment, problems)).collect(),
             check: commands("--check", &self.check, problems),
             tell: self.tells(environment, problems),
             verify: self.verifications(environment, problems),
@@ -297,30 +264,16 @@ impl OwnArgs {
         let (variables, undefined) = (environment.0.clone(), Undefined::Error);
         let text = match self.how.as_str() {
             "substitute" => Text::Substitute { variables, undefined },
-            "template" => Text::Template {
-                variables,
-                files: BTreeMap::new(),
-                undefined,
-            },
+            "template" => Text::Template { variables, files: BTreeMap::new(), undefined },
             _ => Text::Verbatim,
         };
         let (from, to) = (from.into(), to.into());
-        Some(Output {
-            from,
-            to,
-            gunzip: self.gunzip,
-            text,
-            permissions: None,
-            largest: LARGEST.0,
-        })
+        Some(Output { from, to, gunzip: self.gunzip, text, permissions: None, largest: LARGEST.0 })
     }
 
     fn tells(&self, environment: &Environment, problems: &mut Vec<String>) -> Vec<Action> {
-        let mut tells: Vec<Action> = self
-            .url
-            .iter()
-            .filter_map(|url| http("--url", &self.method, url, environment, problems))
-            .collect();
+        let mut tells: Vec<Action> =
+            self.url.iter().filter_map(|url| http("--url", &self.method, url, environment, problems)).collect();
         if let Some(signal) = self.signal {
             let name = self.process.clone().map(Processes::Name);
             let file = self.pidfile.clone().map(Processes::PidFile);
@@ -332,12 +285,7 @@ impl OwnArgs {
         }
         tells.extend(commands("--exec", &self.exec, problems));
         if let (Some(to), Some(send)) = (self.socket.clone(), self.send.clone()) {
-            tells.push(Action::Line(Line {
-                to,
-                send,
-                expect: self.expect.clone(),
-                timeout: TIMEOUT.into(),
-            }));
+            tells.push(Action::Line(Line { to, send, expect: self.expect.clone(), timeout: TIMEOUT.into() }));
         }
         tells.extend(self.touch.clone().map(Action::Touch));
         tells.extend(self.exit_code.map(Action::Exit));
@@ -345,22 +293,15 @@ impl OwnArgs {
     }
 
     fn verifications(&self, environment: &Environment, problems: &mut Vec<String>) -> Vec<Action> {
-        let mut verify: Vec<Action> = self
-            .verify_url
-            .iter()
-            .filter_map(|url| http("--verify-url", "GET", url, environment, problems))
-            .collect();
+        let mut verify: Vec<Action> =
+            self.verify_url.iter().filter_map(|url| http("--verify-url", "GET", url, environment, problems)).collect();
         verify.extend(commands("--verify-exec", self.verify_exec.as_slice(), problems));
         verify
     }
 }
 
 fn http(flag: &str, method: &str, url: &str, environment: &Environment, problems: &mut Vec<String>) -> Option<Action> {
-    let target = Target {
-        timeout: TIMEOUT.into(),
-        tls: Arc::new(environment.tls()),
-        ..Target::new(method, url)
-    };
+    let target = Target { timeout: TIMEOUT.into(), tls: Arc::new(environment.tls()), ..Target::new(method, url) };
     Client::new(target)
         .map(|client| Action::Http(Box::new(client.into())))
         .map_err(|error| problems.push(format!("{flag}: {error}")))
@@ -369,11 +310,7 @@ fn http(flag: &str, method: &str, url: &str, environment: &Environment, problems
 
 fn commands(flag: &str, typed: &[String], problems: &mut Vec<String>) -> Vec<Action> {
     let mut command = |line: &String| match words(line) {
-        Ok(words) => Some(Action::Command(Command {
-            words,
-            timeout: Duration::from_secs(30),
-            per_change: None,
-        })),
+        Ok(words) => Some(Action::Command(Command { words, timeout: Duration::from_secs(30), per_change: None })),
         Err(problem) => {
             problems.push(format!("{flag} \"{line}\": {problem}"));
             None

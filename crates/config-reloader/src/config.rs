@@ -40,10 +40,7 @@ impl Default for Timing {
     fn default() -> Self {
         Self {
             // Long enough for the kubelet to put the links of new keys in place, too short to be felt.
-            watch: file_watch::Options {
-                settle: Duration::from_millis(100),
-                ..file_watch::Options::default()
-            },
+            watch: file_watch::Options { settle: Duration::from_millis(100), ..file_watch::Options::default() },
             retry_first: Duration::from_secs(1),
             retry_most: Duration::from_secs(60),
         }
@@ -138,11 +135,7 @@ pub struct Http {
 
 impl From<Client> for Http {
     fn from(client: Client) -> Self {
-        Self {
-            client,
-            contains: None,
-            renewed: None,
-        }
+        Self { client, contains: None, renewed: None }
     }
 }
 
@@ -202,15 +195,9 @@ impl Config {
     pub fn sources(&self) -> Vec<file_watch::Target> {
         let mut sources = self.watch.clone();
         for output in &self.prepare {
-            sources.push(file_watch::Target {
-                path: output.from.clone(),
-                recursive: true,
-            });
+            sources.push(file_watch::Target { path: output.from.clone(), recursive: true });
             if let Text::Template { files, .. } = &output.text {
-                sources.extend(files.values().map(|path| file_watch::Target {
-                    path: path.clone(),
-                    recursive: false,
-                }));
+                sources.extend(files.values().map(|path| file_watch::Target { path: path.clone(), recursive: false }));
             }
         }
         sources
@@ -242,10 +229,7 @@ impl std::str::FromStr for Signum {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let name = text.to_ascii_uppercase();
         let name = name.strip_prefix("SIG").unwrap_or(&name);
-        let by_name = SIGNALS
-            .iter()
-            .find(|(known, _)| *known == name)
-            .map(|(_, number)| *number);
+        let by_name = SIGNALS.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
         let number = by_name.or_else(|| name.parse().ok().filter(|number| (1..=64).contains(number)));
         number.map(Self).ok_or_else(|| {
             let known: Vec<&str> = SIGNALS.iter().map(|(name, _)| *name).collect();
@@ -281,12 +265,8 @@ impl fmt::Display for Action {
             Self::Command(command) => write!(f, "exec {}", command.words.join(" ")),
             Self::Print(_) => f.write_str("print"),
             Self::Signal(Signal { signal, to }) => write!(f, "{signal} to {to}"),
-            Self::Line(Line {
-                to: Socket::Tcp(addr), ..
-            }) => write!(f, "line to {addr}"),
-            Self::Line(Line {
-                to: Socket::Unix(path), ..
-            }) => write!(f, "line to {}", path.display()),
+            Self::Line(Line { to: Socket::Tcp(addr), .. }) => write!(f, "line to {addr}"),
+            Self::Line(Line { to: Socket::Unix(path), .. }) => write!(f, "line to {}", path.display()),
             Self::Touch(path) => write!(f, "touch {}", path.display()),
             Self::Exit(code) => write!(f, "exit {code}"),
             Self::NewWorkers(processes) => write!(f, "new workers of {processes}"),

@@ -65,18 +65,11 @@ impl Events {
             changes: counter("changes_total", "Changes of content that were noticed.")?,
             reloads: counters("reloads_total", "Changes that reached their end, by how.", &["result"])?,
             failures: counters("failures_total", "Attempts that failed, by stage.", &["stage"])?,
-            attempts: counters(
-                "tell_attempts_total",
-                "Attempts to tell the app.",
-                &["action", "result"],
-            )?,
+            attempts: counters("tell_attempts_total", "Attempts to tell the app.", &["action", "result"])?,
             durations: kept(registry, HistogramVec::new(durations, &["action"])?)?,
             rollbacks: counter("rollbacks_total", "Returns to the last good files.")?,
             successful: gauge("last_reload_successful", "Whether the last change reached the app.")?,
-            success_time: gauge(
-                "last_reload_success_timestamp_seconds",
-                "When a change last reached the app.",
-            )?,
+            success_time: gauge("last_reload_success_timestamp_seconds", "When a change last reached the app.")?,
             pending: gauge("pending", "1 while the app does not have the newest content.")?,
             files: gauge("watched_files", "Files whose content is watched.")?,
             directories: gauge("watched_directories", "Directories watched for events.")?,
@@ -173,9 +166,7 @@ impl Events {
         let label = action.to_string();
         let word = result.map_or_else(|trouble| trouble.kind, |_| "success");
         self.attempts.with_label_values(&[label.as_str(), word]).inc();
-        self.durations
-            .with_label_values(&[label.as_str()])
-            .observe(took.as_secs_f64());
+        self.durations.with_label_values(&[label.as_str()]).observe(took.as_secs_f64());
         self.observe(|observer| observer.told(action, result, took));
     }
 
@@ -183,10 +174,7 @@ impl Events {
     pub fn failed(&self, stage: &'static str, problem: &str) {
         self.failures.with_label_values(&[stage]).inc();
         self.successful.set(0);
-        tracing::error!(
-            stage,
-            "the change is not applied, the last good config stays: {problem}"
-        );
+        tracing::error!(stage, "the change is not applied, the last good config stays: {problem}");
     }
 
     pub fn again_in(&self, pause: Duration) {

@@ -26,10 +26,9 @@ pub async fn run(mut live: Live<Config>, events: Events, gate: Gate, life: Life)
     loop {
         let config = live.get();
         let mut reloader = Reloader::new(Arc::clone(&config), &events, &gate, &life, known);
-        let watch = FileWatch::new(config.sources(), config.timing.watch.clone());
         tokio::select! {
             biased;
-            ended = reloader.follow(watch, first) => return ended,
+            ended = reloader.follow(first) => return ended,
             new = live.changed() => known = reloader.known.for_config(&config, &new),
         }
         first = false;
@@ -50,10 +49,7 @@ impl Known {
     fn for_config(self, old: &Config, new: &Config) -> Self {
         let outputs = |config: &Config| -> Vec<PathBuf> { config.prepare.iter().map(|o| o.to.clone()).collect() };
         let same = old.sources() == new.sources() && outputs(old) == outputs(new);
-        Self {
-            told: self.told.filter(|_| same),
-            ..self
-        }
+        Self { told: self.told.filter(|_| same), ..self }
     }
 }
 
@@ -72,8 +68,8 @@ struct Reloader<'a> {
     events: &'a Events,
     gate: &'a Gate,
     life: &'a Life,
-    watched: Snapshot,
-    inputs: Snapshot,
+    watched: Arc<Snapshot>,
+    inputs: Arc<Snapshot>,
     /// What the outputs in place were made from, and what they are.
     made: Option<(Hash, Hash)>,
     known: Known,
@@ -98,22 +94,12 @@ struct Pending {
 impl<'a> Reloader<'a> {
     fn new(config: Arc<Config>, events: &'a Events, gate: &'a Gate, life: &'a Life, known: Known) -> Self {
         let (watched, inputs) = Default::default();
-        Self {
-            config,
-            events,
-            gate,
-            life,
-            watched,
-            inputs,
-            made: None,
-            known,
-            bad: None,
-            pending: None,
-        }
+        Self { config, events, gate, life, watched, inputs, made: None, known, bad: None, pending: None }
     }
 
     /// The main loop: a round at the start, and one for every wake-up.
-    async fn follow(&mut self, mut watch: FileWatch, first: bool) -> Result<(), Failure> {
+    async fn follow(&mut self, first: bool) -> Result<(), Failure> {
+        let mut watch = self.watch().await?;
         let mut outcome = self.begin(first).await;
         self.say_watching(&watch);
         let mut mode = watch.mode().clone();
@@ -128,10 +114,7 @@ impl<'a> Reloader<'a> {
                     None
                 }
                 Outcome::Pending { .. } if self.config.once => {
-                    return Err(Failure::new(
-                        Exit::Unavailable,
-                        "not done, see the lines before this one",
-                    ));
+                    return Err(Failure::new(Exit::Unavailable, "not done, see the lines before this one"));
                 }
                 Outcome::Pending { retry_after } => {
                     let pause = backoff.next(retry_after);
@@ -153,14 +136,19 @@ impl<'a> Reloader<'a> {
                 }
             }
             outcome = self.round().await;
-            self.events
-                .counted(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
+            self.events.counted(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
         }
     }
 
+    /// Watching begins before the first look, so that nothing falls between the two.
+    async fn watch(&self) -> Result<FileWatch, Failure> {
+        let config = Arc::clone(&self.config);
+        let watch = tokio::task::spawn_blocking(move || FileWatch::new(config.sources(), config.timing.watch.clone()));
+        watch.await.map_err(|error| Failure::bug(format!("cannot watch: {error}")))
+    }
+
     fn say_watching(&self, watch: &FileWatch) {
-        self.events
-            .watching(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
+        self.events.watching(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
     }
 
     /// The first look: what there is becomes what the app is taken to know, unless there is reason to tell it.
@@ -211,7 +199,7 @@ impl<'a> Reloader<'a> {
 
     /// Looks again, and does what has to be done about it.
     async fn round(&mut self) -> Outcome {
-        let before = self.watched.clone();
+        let before = Arc::clone(&self.watched);
         self.look().await;
         let staged = match self.stage().await {
             Ok(staged) => staged,
@@ -226,9 +214,7 @@ impl<'a> Reloader<'a> {
         }
         let in_place = staged.as_ref().is_none_or(Staged::is_in_place);
         if in_place && (self.known.told == Some(digest) || self.bad == Some(digest)) {
-            self.made = staged
-                .map(|staged| (self.inputs.digest(), staged.digest()))
-                .or(self.made);
+            self.made = staged.map(|staged| (self.inputs.digest(), staged.digest())).or(self.made);
             self.known.unfinished = false;
             self.events.unchanged();
             return Outcome::Settled;
@@ -243,13 +229,10 @@ impl<'a> Reloader<'a> {
 
     /// Scans on a thread of its own: a large file must not keep probes waiting.
     async fn look(&mut self) {
-        let (config, before) = (Arc::clone(&self.config), (self.watched.clone(), self.inputs.clone()));
+        let (config, before) = (Arc::clone(&self.config), (Arc::clone(&self.watched), Arc::clone(&self.inputs)));
         let scan = move || {
             let inputs: Vec<_> = config.sources().split_off(config.watch.len());
-            (
-                Snapshot::scan(&config.watch, &before.0),
-                Snapshot::scan(&inputs, &before.1),
-            )
+            (Snapshot::scan(&config.watch, &before.0), Snapshot::scan(&inputs, &before.1))
         };
         if let Ok((watched, inputs)) = tokio::task::spawn_blocking(scan).await {
             let known = [&self.watched.unreadable, &self.inputs.unreadable];
@@ -257,7 +240,7 @@ impl<'a> Reloader<'a> {
             for problem in news.filter(|problem| !known.iter().any(|known| known.contains(problem))) {
                 self.events.unreadable(problem);
             }
-            (self.watched, self.inputs) = (watched, inputs);
+            (self.watched, self.inputs) = (Arc::new(watched), Arc::new(inputs));
         }
     }
 
@@ -270,17 +253,13 @@ impl<'a> Reloader<'a> {
         let config = Arc::clone(&self.config);
         let staged = tokio::task::spawn_blocking(move || prepare::stage(&config.prepare)).await;
         let staged = staged.unwrap_or_else(|error| Err(format!("gave up: {error}")));
-        self.events
-            .preparation(staged.as_ref().map(Staged::unexpanded).map_err(|_| ()));
+        self.events.preparation(staged.as_ref().map(Staged::unexpanded).map_err(|_| ()));
         staged.map(Some)
     }
 
     /// What the app will have: the watched files as they are, and the outputs as they are or will be.
     fn digest(&self, staged: Option<&Staged>) -> Hash {
-        let made = staged
-            .map(Staged::digest)
-            .or(self.made.map(|(_, made)| made))
-            .unwrap_or_default();
+        let made = staged.map(Staged::digest).or(self.made.map(|(_, made)| made)).unwrap_or_default();
         hash_all([self.watched.digest().as_slice(), &made])
     }
 
@@ -289,19 +268,7 @@ impl<'a> Reloader<'a> {
         self.known.unfinished = true;
         let done = vec![false; self.config.tell.len()];
         let (since, published, before) = (Instant::now(), Published::default(), Vec::new());
-        self.go_on(
-            Pending {
-                digest,
-                changes,
-                since,
-                published,
-                done,
-                before,
-                in_place: false,
-            },
-            staged,
-        )
-        .await
+        self.go_on(Pending { digest, changes, since, published, done, before, in_place: false }, staged).await
     }
 
     /// Takes a change as far as it goes.
@@ -353,12 +320,7 @@ impl<'a> Reloader<'a> {
         let config = Arc::clone(&self.config);
         let file: Option<PathBuf> = staged.as_ref().and_then(Staged::first).map(Into::into);
         let file = file.or_else(|| changes.first().map(|change| change.path.clone()));
-        let occasion = Occasion {
-            digest: &digest,
-            changes,
-            file: file.as_deref(),
-            before: &[],
-        };
+        let occasion = Occasion { digest: &digest, changes, file: file.as_deref(), before: &[] };
         for check in &config.check {
             if let Err(trouble) = act::perform(check, occasion).await {
                 return Err(self.failed("check", &trouble.text));
@@ -389,19 +351,8 @@ impl<'a> Reloader<'a> {
 
     /// In order; one that fails does not keep the others from being told, and those that worked are not told twice.
     async fn tell(&self, pending: &mut Pending) -> Result<(), Outcome> {
-        let Pending {
-            digest,
-            changes,
-            before,
-            done,
-            ..
-        } = pending;
-        let occasion = Occasion {
-            digest,
-            changes,
-            file: changes.first().map(|c| c.path.as_path()),
-            before,
-        };
+        let Pending { digest, changes, before, done, .. } = pending;
+        let occasion = Occasion { digest, changes, file: changes.first().map(|c| c.path.as_path()), before };
         let mut retry_after = None;
         for (action, done) in self.config.tell.iter().zip(done.iter_mut()).filter(|(_, done)| !**done) {
             let working = self.life.busy(action.to_string());
@@ -418,28 +369,14 @@ impl<'a> Reloader<'a> {
             }
             drop(working);
         }
-        if done.iter().all(|done| *done) {
-            Ok(())
-        } else {
-            Err(Outcome::Pending { retry_after })
-        }
+        if done.iter().all(|done| *done) { Ok(()) } else { Err(Outcome::Pending { retry_after }) }
     }
 
     /// Tries until it works or its time is over; the error is the last one.
     async fn verify(&self, pending: &Pending) -> Result<(), String> {
         let end = Instant::now() + self.config.verify_within;
-        let Pending {
-            digest,
-            changes,
-            before,
-            ..
-        } = pending;
-        let occasion = Occasion {
-            digest,
-            changes,
-            file: None,
-            before,
-        };
+        let Pending { digest, changes, before, .. } = pending;
+        let occasion = Occasion { digest, changes, file: None, before };
         for action in &self.config.verify {
             while let Err(trouble) = act::perform(action, occasion).await {
                 if Instant::now() + VERIFY_EVERY >= end {
@@ -466,10 +403,7 @@ impl<'a> Reloader<'a> {
     }
 
     async fn has_been_told(&mut self, digest: Hash) {
-        self.known = Known {
-            told: Some(digest),
-            unfinished: false,
-        };
+        self.known = Known { told: Some(digest), unfinished: false };
         let Some(path) = self.config.state_file.clone() else {
             return;
         };
@@ -488,10 +422,9 @@ impl<'a> Reloader<'a> {
         match self.round().await {
             Outcome::Settled => Ok(()),
             Outcome::Exit(code) => Err(exit(code)),
-            Outcome::Pending { .. } => Err(Failure::new(
-                Exit::Unfinished,
-                "stopped before the app could be told about the last change",
-            )),
+            Outcome::Pending { .. } => {
+                Err(Failure::new(Exit::Unfinished, "stopped before the app could be told about the last change"))
+            }
         }
     }
 }

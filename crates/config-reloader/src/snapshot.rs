@@ -85,16 +85,10 @@ impl Snapshot {
                 Some(old) if old.hash != entry.hash => How::Changed,
                 Some(_) => return None,
             };
-            Some(Change {
-                path: path.clone(),
-                how,
-            })
+            Some(Change { path: path.clone(), how })
         });
         let gone = before.files.keys().filter(|path| !self.files.contains_key(*path));
-        let gone = gone.map(|path| Change {
-            path: path.clone(),
-            how: How::Removed,
-        });
+        let gone = gone.map(|path| Change { path: path.clone(), how: How::Removed });
         now.chain(gone).collect()
     }
 
@@ -127,10 +121,7 @@ fn look(path: &Path, before: Option<&Entry>) -> Result<Option<Entry>, std::io::E
         return Ok(Some(entry.clone()));
     }
     match File::open(path) {
-        Ok(file) => Ok(Some(Entry {
-            hash: hash_of(file)?,
-            stamp: trusted(stamp),
-        })),
+        Ok(file) => Ok(Some(Entry { hash: hash_of(file)?, stamp: trusted(stamp) })),
         Err(error) => not_there(error),
     }
 }
@@ -181,13 +172,7 @@ mod tests {
     use super::*;
 
     fn scan(dir: &Path, before: &Snapshot) -> Snapshot {
-        Snapshot::scan(
-            &[file_watch::Target {
-                path: dir.into(),
-                recursive: true,
-            }],
-            before,
-        )
+        Snapshot::scan(&[file_watch::Target { path: dir.into(), recursive: true }], before)
     }
 
     #[test]
@@ -201,19 +186,9 @@ mod tests {
         // Same size, and so fast that the clock has not moved: the stamp must not be believed.
         std::fs::write(&file, "2").unwrap();
         let second = scan(dir.path(), &first);
-        assert_eq!(
-            second.changes_since(&first),
-            [Change {
-                path: file.clone(),
-                how: How::Changed
-            }]
-        );
+        assert_eq!(second.changes_since(&first), [Change { path: file.clone(), how: How::Changed }]);
         std::fs::rename(&file, dir.path().join("b")).unwrap();
-        let hows: Vec<How> = scan(dir.path(), &second)
-            .changes_since(&second)
-            .iter()
-            .map(|c| c.how)
-            .collect();
+        let hows: Vec<How> = scan(dir.path(), &second).changes_since(&second).iter().map(|c| c.how).collect();
         assert_eq!(hows, [How::Added, How::Removed]);
     }
 }

@@ -13,9 +13,7 @@ pub fn load(path: &Path) -> Result<Option<Hash>, String> {
         return Ok(None);
     }
     let text = values::read_text(path, LARGEST)?;
-    parse(&text)
-        .map(Some)
-        .ok_or_else(|| format!("{}: not a state file of config-reloader", path.display()))
+    parse(&text).map(Some).ok_or_else(|| format!("{}: not a state file of config-reloader", path.display()))
 }
 
 fn parse(text: &str) -> Option<Hash> {
@@ -32,10 +30,7 @@ fn parse(text: &str) -> Option<Hash> {
 
 /// Replaces the file in one step: a crash leaves the old one or the new one.
 pub fn save(path: &Path, told: &Hash) -> Result<(), String> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let write = || {
         let mut file = tempfile::NamedTempFile::new_in(directory)?;
         writeln!(file, "told {}", hex(told))?;
@@ -58,12 +53,8 @@ mod tests {
         let told = [7; 32];
         save(&path, &told).unwrap();
         assert_eq!(load(&path), Ok(Some(told)));
-        for garbage in [
-            "",
-            "told",
-            "told zz",
-            "told éé00000000000000000000000000000000000000000000000000000000000000",
-        ] {
+        for garbage in ["", "told", "told zz", "told éé00000000000000000000000000000000000000000000000000000000000000"]
+        {
             std::fs::write(&path, garbage).unwrap();
             assert!(load(&path).is_err(), "{garbage}");
         }

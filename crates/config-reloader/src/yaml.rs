@@ -29,18 +29,12 @@ pub fn read(path: &Path, environment: &Environment) -> Result<Config, Failure> {
 }
 
 fn config(root: &mut Section, environment: &Environment) -> Config {
-    let watch = root
-        .sections_or_text("watch", "path")
-        .iter_mut()
-        .filter_map(target)
-        .collect();
+    let watch = root.sections_or_text("watch", "path").iter_mut().filter_map(target).collect();
     let mut timing = Timing::default();
     let set = |place: &mut Duration, value: Option<Span>| *place = value.map_or(*place, Duration::from);
     set(&mut timing.watch.settle, root.parsed("settle"));
     set(&mut timing.watch.settle_max, root.parsed("settle_max"));
-    timing.watch.polling = root
-        .parsed("poll")
-        .map_or(timing.watch.polling, |Poll(polling)| polling);
+    timing.watch.polling = root.parsed("poll").map_or(timing.watch.polling, |Poll(polling)| polling);
     if let Some(mut retry) = root.section("retry") {
         set(&mut timing.retry_first, retry.parsed("first"));
         set(&mut timing.retry_most, retry.parsed("most"));
@@ -51,11 +45,7 @@ fn config(root: &mut Section, environment: &Environment) -> Config {
         state_file: root.parsed("state_file"),
         on_start: root.parsed("tell_on_start").unwrap_or_default(),
         once: root.parsed("once").unwrap_or(false),
-        prepare: root
-            .sections("prepare")
-            .iter_mut()
-            .filter_map(|section| output(section, environment))
-            .collect(),
+        prepare: root.sections("prepare").iter_mut().filter_map(|section| output(section, environment)).collect(),
         check: actions(root, "check", environment),
         tell: actions(root, "tell", environment),
         verify: actions(root, "verify", environment),
@@ -70,9 +60,7 @@ fn config(root: &mut Section, environment: &Environment) -> Config {
 
 fn target(section: &mut Section) -> Option<file_watch::Target> {
     let recursive = section.parsed("recursive").unwrap_or(false);
-    section
-        .required("path")
-        .map(|path| file_watch::Target { path, recursive })
+    section.required("path").map(|path| file_watch::Target { path, recursive })
 }
 
 /// `auto`, or how often to look.
@@ -130,34 +118,19 @@ fn output(section: &mut Section, environment: &Environment) -> Option<Output> {
             Undefined::Error
         }
     };
-    let files: BTreeMap<_, _> = section
-        .pairs("files")
-        .into_iter()
-        .map(|(name, path)| (name, path.into()))
-        .collect();
+    let files: BTreeMap<_, _> = section.pairs("files").into_iter().map(|(name, path)| (name, path.into())).collect();
     let variables = environment.0.clone();
     let text = match section.parsed::<String>("as").as_deref() {
         None | Some("copy") => Text::Verbatim,
         Some("substitute") => Text::Substitute { variables, undefined },
-        Some("template") => Text::Template {
-            variables,
-            files,
-            undefined,
-        },
+        Some("template") => Text::Template { variables, files, undefined },
         Some(other) => {
             section.problem(format!("as: \"{other}\": expected copy, substitute or template"));
             Text::Verbatim
         }
     };
     let gunzip = section.parsed("gunzip").unwrap_or(false);
-    Some(Output {
-        from: from?,
-        to: to?,
-        gunzip,
-        text,
-        permissions,
-        largest,
-    })
+    Some(Output { from: from?, to: to?, gunzip, text, permissions, largest })
 }
 
 /// `0640` or `640`, as chmod takes it.
@@ -167,41 +140,25 @@ impl FromStr for Permissions {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8)
-            .ok()
-            .filter(|mode| *mode <= 0o777);
+        let mode = u32::from_str_radix(text.trim_start_matches("0o"), 8).ok().filter(|mode| *mode <= 0o777);
         mode.map(Self).ok_or("expected permissions such as 0640")
     }
 }
 
 fn actions(root: &mut Section, key: &str, environment: &Environment) -> Vec<Action> {
-    root.sections(key)
-        .iter_mut()
-        .filter_map(|section| action(section, environment))
-        .collect()
+    root.sections(key).iter_mut().filter_map(|section| action(section, environment)).collect()
 }
 
 fn action(section: &mut Section, environment: &Environment) -> Option<Action> {
-    let exec = section
-        .section_or("exec", "command")
-        .and_then(|mut exec| command(&mut exec));
+    let exec = section.section_or("exec", "command").and_then(|mut exec| command(&mut exec));
     let found: Vec<Action> = [
-        section
-            .section_or("http", "url")
-            .and_then(|mut http| client(&mut http, environment)),
+        section.section_or("http", "url").and_then(|mut http| client(&mut http, environment)),
         exec.map(Action::Command),
-        section
-            .section_or("signal", "name")
-            .and_then(|mut signal| signal_to(&mut signal)),
+        section.section_or("signal", "name").and_then(|mut signal| signal_to(&mut signal)),
         section.section("socket").and_then(|mut socket| line(&mut socket)),
         section.parsed("touch").map(Action::Touch),
-        section
-            .section("exit")
-            .and_then(|mut exit| exit.required("code").map(Action::Exit)),
-        section
-            .section("new_workers")
-            .and_then(|mut of| processes(&mut of))
-            .map(Action::NewWorkers),
+        section.section("exit").and_then(|mut exit| exit.required("code").map(Action::Exit)),
+        section.section("new_workers").and_then(|mut of| processes(&mut of)).map(Action::NewWorkers),
     ]
     .into_iter()
     .flatten()
@@ -223,11 +180,7 @@ fn command(section: &mut Section) -> Option<Command> {
         section.problem("command: required");
         return None;
     }
-    Some(Command {
-        words: words_given,
-        timeout,
-        per_change: None,
-    })
+    Some(Command { words: words_given, timeout, per_change: None })
 }
 
 fn signal_to(section: &mut Section) -> Option<Action> {
@@ -237,9 +190,7 @@ fn signal_to(section: &mut Section) -> Option<Action> {
 
 fn processes(section: &mut Section) -> Option<Processes> {
     let name = section.parsed("process").map(Processes::Name);
-    let pattern = section
-        .parsed::<Pattern>("command_line")
-        .map(|Pattern(regex)| Processes::CommandLine(regex));
+    let pattern = section.parsed::<Pattern>("command_line").map(|Pattern(regex)| Processes::CommandLine(regex));
     let file = section.parsed("pidfile").map(Processes::PidFile);
     match [name, pattern, file].into_iter().flatten().collect::<Vec<_>>() {
         found if found.len() == 1 => found.into_iter().next(),
@@ -256,9 +207,7 @@ impl FromStr for Pattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Regex::new(text)
-            .map(Self)
-            .map_err(|error| format!("expected a regular expression: {error}"))
+        Regex::new(text).map(Self).map_err(|error| format!("expected a regular expression: {error}"))
     }
 }
 
@@ -266,17 +215,11 @@ impl FromStr for Socket {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(path) = text
-            .strip_prefix("unix:")
-            .or_else(|| text.starts_with('/').then_some(text))
-        {
+        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
             return Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into()));
         }
         match text.strip_prefix("tcp://").unwrap_or(text) {
-            addr if addr
-                .rsplit_once(':')
-                .is_some_and(|(_, port)| port.parse::<u16>().is_ok()) =>
-            {
+            addr if addr.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
                 Ok(Self::Tcp(addr.to_owned()))
             }
             _ => Err("expected unix:/path or host:port"),
@@ -288,12 +231,7 @@ fn line(section: &mut Section) -> Option<Action> {
     let (to, send) = (section.required("to"), section.required("send"));
     let expect = section.parsed("expect");
     let timeout = section.parsed("timeout").unwrap_or(TIMEOUT).into();
-    Some(Action::Line(Line {
-        to: to?,
-        send: send?,
-        expect,
-        timeout,
-    }))
+    Some(Action::Line(Line { to: to?, send: send?, expect, timeout }))
 }
 
 fn client(section: &mut Section, environment: &Environment) -> Option<Action> {
@@ -311,11 +249,7 @@ fn client(section: &mut Section, environment: &Environment) -> Option<Action> {
     };
     let contains = section.parsed("contains");
     match Client::new(target) {
-        Ok(client) => Some(Action::Http(Box::new(Http {
-            client,
-            contains,
-            renewed: None,
-        }))),
+        Ok(client) => Some(Action::Http(Box::new(Http { client, contains, renewed: None }))),
         Err(error) => {
             section.problem(error);
             None
@@ -340,9 +274,7 @@ fn auth(section: &mut Section) -> Option<Auth> {
 
 /// A secret, or the file that has it, which is read anew each time because it rotates.
 fn secret(section: &mut Section, key: &str) -> Option<SecretSource> {
-    let value = section
-        .parsed::<String>(key)
-        .map(|text| SecretSource::Value(Secret::new(text)));
+    let value = section.parsed::<String>(key).map(|text| SecretSource::Value(Secret::new(text)));
     let file = section.parsed(&format!("{key}_file")).map(SecretSource::File);
     value.or(file)
 }
@@ -357,9 +289,7 @@ fn client_tls(section: &mut Section, environment: &Environment) -> ClientTls {
     }
     ClientTls {
         roots: ca_file.map_or(Roots::System, Roots::SystemAnd),
-        identity: certificate
-            .zip(key)
-            .map(|(certificate, key)| Identity { certificate, key }),
+        identity: certificate.zip(key).map(|(certificate, key)| Identity { certificate, key }),
         dangerously_skip_verification: skip,
         ..environment.tls()
     }

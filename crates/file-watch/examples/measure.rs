@@ -12,11 +12,7 @@ const MANY: usize = 20_000;
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() {
-        memory.to_path_buf()
-    } else {
-        std::env::temp_dir()
-    };
+    let place = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
     let dir = tempfile::tempdir_in(place).unwrap();
     let files = dir.path().join("files");
     fs::create_dir(&files).unwrap();
@@ -32,16 +28,10 @@ async fn main() {
 }
 
 async fn measure(what: &str, path: &Path, recursive: bool, changing: &Path) {
-    let target = Target {
-        path: path.to_path_buf(),
-        recursive,
-    };
+    let target = Target { path: path.to_path_buf(), recursive };
     let before = resident();
     let start = Instant::now();
-    let options = Options {
-        settle: Duration::ZERO,
-        ..Options::default()
-    };
+    let options = Options { settle: Duration::ZERO, ..Options::default() };
     let mut watch = FileWatch::new(vec![target.clone()], options);
     let took = start.elapsed();
     println!(
@@ -54,40 +44,22 @@ async fn measure(what: &str, path: &Path, recursive: bool, changing: &Path) {
         let start = Instant::now();
         fs::write(changing, "y").unwrap();
         let wake = watch.changed().await;
-        println!(
-            "  {wake:?} {:?} after a write without settling; {} KiB in all",
-            start.elapsed(),
-            resident()
-        );
-        while tokio::time::timeout(Duration::from_millis(500), watch.changed())
-            .await
-            .is_ok()
-        {}
+        println!("  {wake:?} {:?} after a write without settling; {} KiB in all", start.elapsed(), resident());
+        while tokio::time::timeout(Duration::from_millis(500), watch.changed()).await.is_ok() {}
     }
     let start = Instant::now();
     let files = expand(&target).len();
     println!("  expand: {files} files in {:?}", start.elapsed());
     let echo = tokio::time::timeout(Duration::from_secs(2), watch.changed()).await;
-    println!(
-        "  woken by the reading: {}",
-        echo.map_or("never".into(), |wake| format!("{wake:?}"))
-    );
+    println!("  woken by the reading: {}", echo.map_or("never".into(), |wake| format!("{wake:?}")));
     if recursive {
         let options = Options::default();
-        drop(std::mem::replace(
-            &mut watch,
-            FileWatch::new(vec![target.clone()], options),
-        ));
+        drop(std::mem::replace(&mut watch, FileWatch::new(vec![target.clone()], options)));
         let start = Instant::now();
         fs::remove_dir_all(path).unwrap();
         println!("  rm -rf took {:?}", start.elapsed());
         while watch.watches() > 10 {
-            println!(
-                "  {:?} after {:?}, {} watches",
-                watch.changed().await,
-                start.elapsed(),
-                watch.watches()
-            );
+            println!("  {:?} after {:?}, {} watches", watch.changed().await, start.elapsed(), watch.watches());
         }
         while threads() > 2 {
             tokio::time::sleep(Duration::from_millis(100)).await;

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use globset::GlobMatcher;
+use crate::pattern::Glob;
 
 use crate::Target;
 use crate::walk::{Visitor, walk};
@@ -27,7 +27,7 @@ struct Files(Vec<PathBuf>);
 
 impl Visitor for Files {
     fn look(&mut self, _: &Path, _: &OsStr) {}
-    fn list(&mut self, _: &Path, _: Option<&Arc<GlobMatcher>>) {}
+    fn list(&mut self, _: &Path, _: Option<&Arc<Glob>>) {}
     fn rests_on(&mut self, _: &Path) {}
     fn file(&mut self, shown: &Path, _: &Path) {
         self.0.push(shown.to_path_buf());
@@ -49,29 +49,15 @@ mod tests {
 
     /// What `pattern` below a tree with a bit of everything expands to, without the tree's own path.
     fn expanded(root: &Path, pattern: &str, recursive: bool) -> Vec<String> {
-        let files = expand(&Target {
-            path: root.join(pattern),
-            recursive,
-        });
-        files
-            .iter()
-            .map(|file| file.strip_prefix(root).unwrap().to_str().unwrap().to_owned())
-            .collect()
+        let files = expand(&Target { path: root.join(pattern), recursive });
+        files.iter().map(|file| file.strip_prefix(root).unwrap().to_str().unwrap().to_owned()).collect()
     }
 
     #[test]
     fn expands_files_directories_and_globs() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for name in [
-            "a.yaml",
-            "b.yml",
-            ".hidden.yaml",
-            "sub/c.yaml",
-            "sub/deep/d.yaml",
-            "other/e.txt",
-            "odd[1].yaml",
-        ] {
+        for name in ["a.yaml", "b.yml", ".hidden.yaml", "sub/c.yaml", "sub/deep/d.yaml", "other/e.txt", "odd[1].yaml"] {
             write(root, name);
         }
         fs::create_dir_all(root.join("empty")).unwrap();
@@ -84,11 +70,7 @@ mod tests {
             ("missing.yaml", false, &[]),
             ("a.yaml/below", false, &[]),
             ("empty", true, &[]),
-            (
-                "",
-                false,
-                &[".hidden.yaml", "a.yaml", "b.yml", "link.yaml", "odd[1].yaml"],
-            ),
+            ("", false, &[".hidden.yaml", "a.yaml", "b.yml", "link.yaml", "odd[1].yaml"]),
             ("sub", false, &["sub/c.yaml"]),
             ("sub", true, &["sub/c.yaml", "sub/deep/d.yaml"]),
             ("sub/../other", false, &["sub/../other/e.txt"]),
@@ -99,14 +81,7 @@ mod tests {
             (
                 "**/*.yaml",
                 false,
-                &[
-                    ".hidden.yaml",
-                    "a.yaml",
-                    "link.yaml",
-                    "odd[1].yaml",
-                    "sub/c.yaml",
-                    "sub/deep/d.yaml",
-                ],
+                &[".hidden.yaml", "a.yaml", "link.yaml", "odd[1].yaml", "sub/c.yaml", "sub/deep/d.yaml"],
             ),
             ("sub/**", false, &["sub/c.yaml", "sub/deep/d.yaml"]),
             ("s*/**/d.yaml", false, &["sub/deep/d.yaml"]),
@@ -117,11 +92,7 @@ mod tests {
             ("broken[glob", false, &[]),
         ];
         for (pattern, recursive, expected) in table {
-            assert_eq!(
-                expanded(root, pattern, *recursive),
-                *expected,
-                "{pattern:?} recursive {recursive}"
-            );
+            assert_eq!(expanded(root, pattern, *recursive), *expected, "{pattern:?} recursive {recursive}");
         }
     }
 
@@ -137,11 +108,7 @@ mod tests {
         assert_eq!(expanded(root, "", false), ["app.yaml"]);
         assert_eq!(expanded(root, "", true), ["app.yaml", "sub/more.yaml"]);
         assert_eq!(expanded(root, "**/*.yaml", false), ["app.yaml", "sub/more.yaml"]);
-        assert_eq!(
-            expanded(root, "..data", false),
-            ["..data/app.yaml"],
-            "asked for by name"
-        );
+        assert_eq!(expanded(root, "..data", false), ["..data/app.yaml"], "asked for by name");
     }
 
     #[test]

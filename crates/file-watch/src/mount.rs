@@ -31,10 +31,7 @@ fn parse(table: impl BufRead) -> Vec<Mount> {
     lines
         .filter_map(|line| {
             let mut fields = line.split(|byte| *byte == b' ').skip(3);
-            Some(Mount {
-                root: unescape(fields.next()?),
-                point: unescape(fields.next()?),
-            })
+            Some(Mount { root: unescape(fields.next()?), point: unescape(fields.next()?) })
         })
         .collect()
 }
@@ -44,9 +41,7 @@ fn unescape(field: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
-        let octal = after
-            .get(..3)
-            .filter(|digits| *first == b'\\' && digits.iter().all(|d| (b'0'..b'8').contains(d)));
+        let octal = after.get(..3).filter(|digits| *first == b'\\' && digits.iter().all(|d| (b'0'..b'8').contains(d)));
         if let Some(digits) = octal {
             bytes.push(digits.iter().fold(0u8, |sum, digit| (sum << 3) | (digit - b'0')));
             rest = &after[3..];
@@ -103,9 +98,7 @@ fn is_subpath(root: &str) -> bool {
 pub(crate) fn blind_file_system(path: &Path) -> Option<&'static str> {
     // Only the low 32 bits are the magic; the type's width and sign differ between platforms.
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, clippy::unnecessary_cast)]
-    rustix::fs::statfs(path)
-        .ok()
-        .and_then(|about| blind(about.f_type as u32))
+    rustix::fs::statfs(path).ok().and_then(|about| blind(about.f_type as u32))
 }
 
 /// Magic numbers of linux/magic.h and of the file systems' own sources.
@@ -188,11 +181,7 @@ damaged line\n";
     fn remote_and_invented_file_systems_are_blind_and_local_ones_are_not() {
         assert_eq!(blind(0x6969), Some("NFS"));
         assert_eq!(blind(0x0102_1994), None, "tmpfs");
-        assert_eq!(
-            blind(0x794c_7630),
-            None,
-            "overlay: what is written through it gives events"
-        );
+        assert_eq!(blind(0x794c_7630), None, "overlay: what is written through it gives events");
         assert_eq!(blind(0xef53), None, "ext4");
         assert_eq!(blind_file_system(Path::new("/proc/self")), Some("procfs"));
     }

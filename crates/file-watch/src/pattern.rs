@@ -4,15 +4,23 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use globset::{GlobBuilder, GlobMatcher};
+/// A glob that is known to be one: `*` does not cross `/`, `**` does.
+#[derive(Debug)]
+pub(crate) struct Glob(String);
+
+impl Glob {
+    pub(crate) fn is_match(&self, name: impl AsRef<OsStr>) -> bool {
+        fast_glob::glob_match(self.0.as_bytes(), name.as_ref().as_encoded_bytes())
+    }
+}
 
 pub(crate) struct Pattern {
     /// The part without wildcards; empty for a relative glob such as `*.yaml`.
     pub(crate) base: PathBuf,
     /// Matches the path below the base.
-    whole: GlobMatcher,
-    /// One matcher per component, up to the first `**`.
-    parts: Vec<Arc<GlobMatcher>>,
+    whole: Glob,
+    /// One glob per component, up to the first `**`.
+    parts: Vec<Arc<Glob>>,
     /// There was a `**`: any depth may match.
     deep: bool,
 }
@@ -45,16 +53,12 @@ impl Pattern {
                 }
             }
         }
-        Some(Pattern {
-            base,
-            whole: compile(&rest.join("/"))?,
-            parts,
-            deep,
-        })
+        let whole = compile(&rest.join("/"))?;
+        Some(Pattern { base, whole, parts, deep })
     }
 
     /// What names at this depth below the base must match; `None`: anything may.
-    pub(crate) fn part(&self, depth: usize) -> Option<&Arc<GlobMatcher>> {
+    pub(crate) fn part(&self, depth: usize) -> Option<&Arc<Glob>> {
         self.parts.get(depth)
     }
 
@@ -71,11 +75,23 @@ impl Pattern {
     }
 }
 
-fn compile(glob: &str) -> Option<GlobMatcher> {
-    let glob = GlobBuilder::new(glob)
-        .literal_separator(true)
-        .backslash_escape(true)
-        .empty_alternates(true)
-        .build();
-    glob.ok().map(|glob| glob.compile_matcher())
+/// None unless every bracket and brace is closed; nothing else can be wrong with a glob.
+fn compile(glob: &str) -> Option<Glob> {
+    is_complete(glob).then(|| Glob(glob.to_owned()))
+}
+
+fn is_complete(glob: &str) -> bool {
+    let mut open = Vec::new();
+    let mut letters = glob.chars();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '\\' => drop(letters.next()),
+            '[' | '{' if open.last() != Some(&'[') => open.push(letter),
+            ']' if open.last() == Some(&'[') => drop(open.pop()),
+            '}' if open.last() == Some(&'{') => drop(open.pop()),
+            '}' if open.is_empty() => return false,
+            _ => {}
+        }
+    }
+    open.is_empty()
 }

@@ -8,7 +8,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use globset::GlobMatcher;
+use crate::pattern::Glob;
 use notify::event::{EventKind, ModifyKind, RenameMode};
 use tokio::time::Instant;
 
@@ -31,7 +31,7 @@ pub(crate) enum Interest {
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     exact: HashSet<OsString>,
-    globs: Vec<Arc<GlobMatcher>>,
+    globs: Vec<Arc<Glob>>,
 }
 
 impl Default for Interest {
@@ -58,7 +58,7 @@ impl Interest {
         }
     }
 
-    pub(crate) fn in_glob(&mut self, glob: &Arc<GlobMatcher>) {
+    pub(crate) fn in_glob(&mut self, glob: &Arc<Glob>) {
         if let Interest::Some(names) = self
             && !names.globs.iter().any(|known| Arc::ptr_eq(known, glob))
         {
@@ -202,10 +202,7 @@ impl Sink {
         if watched && gone && !lost.all {
             lost.roots.insert(path.to_path_buf());
             if lost.roots.len() > MOST_LOST {
-                *lost = Lost {
-                    all: true,
-                    roots: HashSet::new(),
-                };
+                *lost = Lost { all: true, roots: HashSet::new() };
             }
         }
         let (Some(dir), Some(name)) = (path.parent(), path.file_name()) else {
@@ -259,14 +256,9 @@ mod tests {
     /// A signal that finds `names` in /etc/app interesting, and the sink of its watcher.
     fn wired(names: &[&str]) -> (Arc<Signal>, Sink) {
         let signal = Arc::new(Signal::default());
-        let sink = Sink {
-            signal: Arc::clone(&signal),
-            generation: signal.next_generation(),
-        };
+        let sink = Sink { signal: Arc::clone(&signal), generation: signal.next_generation() };
         let dir: Arc<Path> = Arc::from(Path::new("/etc/app"));
-        names
-            .iter()
-            .for_each(|name| signal.interest(&dir, |interest| interest.in_name(OsStr::new(name))));
+        names.iter().for_each(|name| signal.interest(&dir, |interest| interest.in_name(OsStr::new(name))));
         (signal, sink)
     }
 
@@ -282,20 +274,11 @@ mod tests {
         sink.handle_event(event(WRITTEN, "/etc/app/b.yaml"));
         sink.handle_event(event(WRITTEN, "/etc/other/a.yaml"));
         sink.handle_event(event(EventKind::Create(CreateKind::Folder), "/etc"));
-        sink.handle_event(event(
-            EventKind::Access(AccessKind::Open(AccessMode::Any)),
-            "/etc/app/a.yaml",
-        ));
-        sink.handle_event(event(
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-            "/etc/app/a.yaml",
-        ));
+        sink.handle_event(event(EventKind::Access(AccessKind::Open(AccessMode::Any)), "/etc/app/a.yaml"));
+        sink.handle_event(event(EventKind::Access(AccessKind::Close(AccessMode::Write)), "/etc/app/a.yaml"));
         assert_eq!(signal.due(&Options::default(), None), None);
         sink.handle_event(event(WRITTEN, "/etc/app/a.yaml"));
-        assert_eq!(
-            signal.due(&Options::default(), None).map(|(_, wake)| wake),
-            Some(Wake::Changed)
-        );
+        assert_eq!(signal.due(&Options::default(), None).map(|(_, wake)| wake), Some(Wake::Changed));
     }
 
     #[test]
@@ -303,10 +286,7 @@ mod tests {
         let (signal, mut sink) = wired(&[]);
         sink.handle_event(Ok(Event::new(EventKind::Other).set_flag(Flag::Rescan)));
         let later = Instant::now() + std::time::Duration::from_secs(60);
-        assert_eq!(
-            signal.due(&Options::default(), Some(later)),
-            Some((later, Wake::Rescan))
-        );
+        assert_eq!(signal.due(&Options::default(), Some(later)), Some((later, Wake::Rescan)));
         let pending = signal.take();
         assert!(pending.overflowed && pending.lost.all);
         assert_eq!(signal.due(&Options::default(), None), None);
@@ -316,17 +296,11 @@ mod tests {
     fn an_error_or_a_dead_thread_is_reported_at_once_and_an_old_watcher_is_not_heard() {
         let (signal, mut sink) = wired(&["a.yaml"]);
         sink.handle_event(Err(notify::Error::generic("read failed")));
-        assert_eq!(
-            signal.due(&Options::default(), None).map(|(_, wake)| wake),
-            Some(Wake::Rescan)
-        );
+        assert_eq!(signal.due(&Options::default(), None).map(|(_, wake)| wake), Some(Wake::Rescan));
         assert_eq!(signal.take().failed.as_deref(), Some("inotify failed: read failed"));
         let (signal, sink) = wired(&[]);
         drop(sink);
-        assert_eq!(
-            signal.take().failed.as_deref(),
-            Some("inotify failed: its thread has ended")
-        );
+        assert_eq!(signal.take().failed.as_deref(), Some("inotify failed: its thread has ended"));
         let (signal, sink) = wired(&[]);
         signal.next_generation();
         drop(sink);

@@ -7,7 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use globset::GlobMatcher;
+use crate::pattern::Glob;
 
 use crate::Target;
 use crate::inotify::{Inotify, Refusal};
@@ -54,13 +54,7 @@ pub(crate) struct Surveyor {
 
 impl Surveyor {
     pub(crate) fn new(targets: Arc<[Target]>, signal: Arc<Signal>) -> Surveyor {
-        Surveyor {
-            targets,
-            signal,
-            inotify: None,
-            watched: HashMap::new(),
-            owners: HashMap::new(),
-        }
+        Surveyor { targets, signal, inotify: None, watched: HashMap::new(), owners: HashMap::new() }
     }
 
     pub(crate) fn is_watching(&self) -> bool {
@@ -76,10 +70,7 @@ impl Surveyor {
             self.reset();
         }
         if self.inotify.is_none() {
-            let sink = Sink {
-                signal: Arc::clone(&self.signal),
-                generation: self.signal.next_generation(),
-            };
+            let sink = Sink { signal: Arc::clone(&self.signal), generation: self.signal.next_generation() };
             match Inotify::open(sink) {
                 Ok(inotify) => self.inotify = Some(inotify),
                 Err(refusal) => return self.close(why(refusal)),
@@ -95,12 +86,7 @@ impl Surveyor {
         if let Some(why) = over {
             return self.close(why);
         }
-        let stale: Vec<_> = self
-            .watched
-            .keys()
-            .filter(|path| !found.contains_key(*path))
-            .map(Arc::clone)
-            .collect();
+        let stale: Vec<_> = self.watched.keys().filter(|path| !found.contains_key(*path)).map(Arc::clone).collect();
         for path in stale {
             self.release(&path);
         }
@@ -108,25 +94,15 @@ impl Surveyor {
         let sight = match blind.len() {
             0 => Sight::Full,
             1 => Sight::Partial(blind.into_iter().next().unwrap_or_default()),
-            n => Sight::Partial(format!(
-                "{} (and {} more)",
-                blind.into_iter().next().unwrap_or_default(),
-                n - 1
-            )),
+            n => Sight::Partial(format!("{} (and {} more)", blind.into_iter().next().unwrap_or_default(), n - 1)),
         };
-        Report {
-            watches: self.watched.len(),
-            sight,
-        }
+        Report { watches: self.watched.len(), sight }
     }
 
     /// Gives inotify up, so that others on the node get what we held.
     fn close(&mut self, why: String) -> Report {
         self.reset();
-        Report {
-            watches: 0,
-            sight: Sight::None(why),
-        }
+        Report { watches: 0, sight: Sight::None(why) }
     }
 
     fn reset(&mut self) {
@@ -141,12 +117,7 @@ impl Surveyor {
             return;
         }
         let is_lost = |path: &Path| path.ancestors().any(|above| roots.contains(above));
-        let lost: Vec<_> = self
-            .watched
-            .keys()
-            .filter(|path| is_lost(path))
-            .map(Arc::clone)
-            .collect();
+        let lost: Vec<_> = self.watched.keys().filter(|path| is_lost(path)).map(Arc::clone).collect();
         for path in lost {
             self.release(&path);
         }
@@ -245,9 +216,7 @@ impl<'a> Pass<'a> {
     fn watch(&mut self, path: &Path) -> Option<Arc<Path>> {
         let watches = self.surveyor.watched.len();
         if watches >= MOST_DIRECTORIES {
-            self.over = Some(format!(
-                "more than {MOST_DIRECTORIES} directories are too many to watch"
-            ));
+            self.over = Some(format!("more than {MOST_DIRECTORIES} directories are too many to watch"));
             return None;
         }
         let key: Arc<Path> = Arc::from(path);
@@ -291,7 +260,7 @@ impl Visitor for Pass<'_> {
         }
     }
 
-    fn list(&mut self, dir: &Path, names: Option<&Arc<GlobMatcher>>) {
+    fn list(&mut self, dir: &Path, names: Option<&Arc<Glob>>) {
         self.add(dir, |interest| match names {
             Some(glob) => interest.in_glob(glob),
             None => interest.in_all(),
@@ -304,15 +273,9 @@ impl Visitor for Pass<'_> {
             return;
         };
         let seen = self.file_systems.contains_key(&device);
-        let kind = *self
-            .file_systems
-            .entry(device)
-            .or_insert_with(|| mount::blind_file_system(dir));
+        let kind = *self.file_systems.entry(device).or_insert_with(|| mount::blind_file_system(dir));
         if let Some(name) = kind.filter(|_| !seen) {
-            self.blind.push(format!(
-                "{} is on {name}, where a change elsewhere gives no event here",
-                dir.display()
-            ));
+            self.blind.push(format!("{} is on {name}, where a change elsewhere gives no event here", dir.display()));
         }
     }
 

@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use globset::GlobMatcher;
+use crate::pattern::Glob;
 
 use crate::Target;
 use crate::pattern::Pattern;
@@ -23,7 +23,7 @@ pub(crate) trait Visitor {
     /// `name` is looked up in `dir` right after this returns.
     fn look(&mut self, dir: &Path, name: &OsStr);
     /// `dir` is listed right after this returns; only names that match `names` count, `None` means all.
-    fn list(&mut self, dir: &Path, names: Option<&Arc<GlobMatcher>>);
+    fn list(&mut self, dir: &Path, names: Option<&Arc<Glob>>);
     /// What `dir` holds (a link, a file, a gap) decides: a file system that hides its changes hides this one.
     fn rests_on(&mut self, dir: &Path);
     /// A regular file of the target: the name a user sees, and where it really is.
@@ -55,11 +55,7 @@ pub(crate) fn walk(target: &Target, visitor: &mut dyn Visitor) {
     };
     // A file whose name really contains the glob's characters may appear later.
     follow(&target.path, visitor);
-    let base = if pattern.base.as_os_str().is_empty() {
-        Path::new(".")
-    } else {
-        &pattern.base
-    };
+    let base = if pattern.base.as_os_str().is_empty() { Path::new(".") } else { &pattern.base };
     if let End::Dir(real) = follow(base, visitor) {
         let top = Spot::top(real, &pattern.base);
         Tree::new(Some(&pattern), target.recursive).walk(top, visitor);
@@ -109,11 +105,7 @@ fn follow_from(mut here: PathBuf, mut steps: Vec<OsString>, visitor: &mut dyn Vi
             push_steps(&mut steps, &text);
         } else {
             visitor.rests_on(&here);
-            return if steps.is_empty() && found.is_file() {
-                End::File(next)
-            } else {
-                End::Nothing
-            };
+            return if steps.is_empty() && found.is_file() { End::File(next) } else { End::Nothing };
         }
     }
     End::Dir(here)
@@ -140,24 +132,12 @@ struct Spot {
 
 impl Spot {
     fn top(real: PathBuf, shown: &Path) -> Spot {
-        Spot {
-            real,
-            shown: shown.to_path_buf(),
-            relative: PathBuf::new(),
-            depth: 0,
-            free: false,
-        }
+        Spot { real, shown: shown.to_path_buf(), relative: PathBuf::new(), depth: 0, free: false }
     }
 
     fn child(&self, name: &OsStr, real: PathBuf, free: bool) -> Spot {
         let relative = if free { PathBuf::new() } else { self.relative.join(name) };
-        Spot {
-            real,
-            shown: self.shown.join(name),
-            relative,
-            depth: self.depth + 1,
-            free,
-        }
+        Spot { real, shown: self.shown.join(name), relative, depth: self.depth + 1, free }
     }
 }
 
@@ -180,12 +160,7 @@ struct Tree<'a> {
 
 impl<'a> Tree<'a> {
     fn new(pattern: Option<&'a Pattern>, recursive: bool) -> Tree<'a> {
-        Tree {
-            pattern,
-            recursive,
-            seen: HashSet::new(),
-            links: BTreeMap::new(),
-        }
+        Tree { pattern, recursive, seen: HashSet::new(), links: BTreeMap::new() }
     }
 
     fn walk(mut self, top: Spot, visitor: &mut dyn Visitor) {
@@ -209,10 +184,7 @@ impl<'a> Tree<'a> {
     }
 
     fn visit(&mut self, spot: &Spot, dirs: &mut Vec<Spot>, visitor: &mut dyn Visitor) {
-        let names = self
-            .pattern
-            .filter(|_| !spot.free)
-            .and_then(|pattern| pattern.part(spot.depth));
+        let names = self.pattern.filter(|_| !spot.free).and_then(|pattern| pattern.part(spot.depth));
         visitor.list(&spot.real, names);
         let Ok(meta) = fs::metadata(&spot.real) else { return };
         if !self.seen.insert((meta.dev(), meta.ino())) {
@@ -229,8 +201,7 @@ impl<'a> Tree<'a> {
             let Ok(kind) = entry.file_type() else { continue };
             if kind.is_symlink() && (verdict.file || verdict.dir.is_some()) {
                 let waiting = spot.child(&name, PathBuf::new(), verdict.dir.unwrap_or(false));
-                self.links
-                    .insert(waiting.shown.clone(), (waiting, verdict, spot.real.clone(), name));
+                self.links.insert(waiting.shown.clone(), (waiting, verdict, spot.real.clone(), name));
             } else if kind.is_dir() {
                 dirs.extend(verdict.dir.map(|free| spot.child(&name, spot.real.join(&name), free)));
             } else if kind.is_file() && verdict.file {
@@ -241,20 +212,13 @@ impl<'a> Tree<'a> {
 
     fn judge(&self, spot: &Spot, name: &OsStr) -> Verdict {
         let Some(pattern) = self.pattern.filter(|_| !spot.free) else {
-            return Verdict {
-                file: true,
-                dir: (self.recursive || spot.free).then_some(true),
-            };
+            return Verdict { file: true, dir: (self.recursive || spot.free).then_some(true) };
         };
         if !pattern.could_match(spot.depth, name) {
             return Verdict { file: false, dir: None };
         }
         let file = pattern.matches(&spot.relative.join(name));
-        let dir = if file && self.recursive {
-            Some(true)
-        } else {
-            pattern.goes_below(spot.depth).then_some(false)
-        };
+        let dir = if file && self.recursive { Some(true) } else { pattern.goes_below(spot.depth).then_some(false) };
         Verdict { file, dir }
     }
 }

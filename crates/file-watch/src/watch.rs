@@ -55,9 +55,7 @@ impl FileWatch {
                 watch.learn(report);
             }
             Polling::Every(interval) => {
-                watch.mode = Mode::Polling {
-                    why: "the configuration asks for polling".into(),
-                };
+                watch.mode = Mode::Polling { why: "the configuration asks for polling".into() };
                 watch.next_tick = Some(Instant::now() + at_least_a_moment(interval));
             }
         }
@@ -146,9 +144,7 @@ impl FileWatch {
         self.watches = report.watches;
         self.retry = match &report.sight {
             Sight::None(_) => {
-                let pause = self
-                    .retry
-                    .map_or(self.interval(), |(_, pause)| (pause * 2).min(LONGEST_RETRY));
+                let pause = self.retry.map_or(self.interval(), |(_, pause)| (pause * 2).min(LONGEST_RETRY));
                 Some((Instant::now() + pause, pause))
             }
             _ => None,
@@ -187,14 +183,8 @@ struct Overflows {
 impl Overflows {
     fn count(&mut self, options: &Options) {
         let now = Instant::now();
-        let again = self
-            .quiet_until
-            .is_some_and(|until| now < until + self.pause + options.settle_max);
-        self.pause = if again {
-            (self.pause * 2).max(options.settle).min(options.fallback)
-        } else {
-            Duration::ZERO
-        };
+        let again = self.quiet_until.is_some_and(|until| now < until + self.pause + options.settle_max);
+        self.pause = if again { (self.pause * 2).max(options.settle).min(options.fallback) } else { Duration::ZERO };
         self.quiet_until = Some(now + self.pause);
     }
 }

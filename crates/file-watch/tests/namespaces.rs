@@ -17,11 +17,7 @@ use tokio::time::{Instant, timeout};
 
 /// Runs the ignored test `name` of this file as root of a new user and mount namespace, after `setup`.
 fn in_a_namespace(name: &str, setup: &str) {
-    if !Command::new("unshare")
-        .args(["-Urm", "true"])
-        .status()
-        .is_ok_and(|status| status.success())
-    {
+    if !Command::new("unshare").args(["-Urm", "true"]).status().is_ok_and(|status| status.success()) {
         eprintln!("skipped: {name} needs `unshare -Urm`, which this machine does not allow");
         return;
     }
@@ -31,19 +27,12 @@ fn in_a_namespace(name: &str, setup: &str) {
         .arg(std::env::current_exe().unwrap())
         .output()
         .unwrap();
-    let said = format!(
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success() && said.contains("1 passed"), "{name}: {said}");
 }
 
 fn fallback(millis: u64) -> Options {
-    Options {
-        fallback: Duration::from_millis(millis),
-        ..quick()
-    }
+    Options { fallback: Duration::from_millis(millis), ..quick() }
 }
 
 fn why(watch: &FileWatch) -> &str {
@@ -74,18 +63,8 @@ async fn without_instances() {
     let dir = playground();
     let file = dir.path().join("app.yaml");
     put(&file, "0");
-    let mut watch = FileWatch::new(
-        vec![Target {
-            path: file.clone(),
-            recursive: false,
-        }],
-        fallback(100),
-    );
-    assert!(
-        why(&watch).contains("fs.inotify.max_user_instances is "),
-        "{}",
-        why(&watch)
-    );
+    let mut watch = FileWatch::new(vec![Target { path: file.clone(), recursive: false }], fallback(100));
+    assert!(why(&watch).contains("fs.inotify.max_user_instances is "), "{}", why(&watch));
     assert_eq!(watch.watches(), 0);
     assert_eq!(timeout(PATIENCE, watch.changed()).await, Ok(Wake::Tick));
     assert_eq!(timeout(PATIENCE, watch.changed()).await, Ok(Wake::Tick));
@@ -104,10 +83,7 @@ async fn without_watches() {
     let dir = playground();
     let file = dir.path().join("app.yaml");
     put(&file, "0");
-    let target = Target {
-        path: dir.path().into(),
-        recursive: true,
-    };
+    let target = Target { path: dir.path().into(), recursive: true };
     let mut watch = FileWatch::new(vec![target], fallback(100));
     assert_eq!(*watch.mode(), Mode::Events);
     wakes(&mut watch, "too many directories", || {
@@ -118,11 +94,7 @@ async fn without_watches() {
     while *watch.mode() == Mode::Events {
         assert!(timeout(PATIENCE, watch.changed()).await.is_ok() && Instant::now() < deadline);
     }
-    assert!(
-        why(&watch).contains("fs.inotify.max_user_watches is "),
-        "{}",
-        why(&watch)
-    );
+    assert!(why(&watch).contains("fs.inotify.max_user_watches is "), "{}", why(&watch));
     assert_eq!(watch.watches(), 0, "what others may need is given back");
     fs::write("/proc/sys/user/max_inotify_watches", "1000").unwrap();
     recovers(&mut watch, &file).await;
@@ -138,14 +110,7 @@ fn single_file_mounts_are_watched_and_subpath_mounts_are_told_apart() {
 async fn with_mounts() {
     let dir = playground();
     let bind = |from: &Path, to: &Path| {
-        assert!(
-            Command::new("mount")
-                .arg("--bind")
-                .args([from, to])
-                .status()
-                .unwrap()
-                .success()
-        );
+        assert!(Command::new("mount").arg("--bind").args([from, to]).status().unwrap().success());
     };
     // docker run -v ./app.conf:/etc/app.conf
     let (source, mounted) = (dir.path().join("home/app.conf"), dir.path().join("etc/app.conf"));
@@ -168,11 +133,7 @@ async fn with_mounts() {
     assert!(reason.contains("mounted by itself"), "{reason}");
 
     // A volume, a subPath of it, and the volume under two names.
-    let (volume, subpath, second) = (
-        dir.path().join("volume"),
-        dir.path().join("app.yaml"),
-        dir.path().join("second"),
-    );
+    let (volume, subpath, second) = (dir.path().join("volume"), dir.path().join("app.yaml"), dir.path().join("second"));
     update_configmap(&volume, 1, &["app.yaml"]);
     put(&subpath, "");
     fs::create_dir(&second).unwrap();
@@ -184,14 +145,8 @@ async fn with_mounts() {
     assert_eq!(never_updates(&second.join("app.yaml")), None);
     symlink("app.yaml", dir.path().join("link")).unwrap();
     assert!(never_updates(&dir.path().join("link")).is_some(), "through a link");
-    let by_name = Target {
-        path: volume.join("app.yaml"),
-        recursive: false,
-    };
-    let by_directory = Target {
-        path: second.clone(),
-        recursive: true,
-    };
+    let by_name = Target { path: volume.join("app.yaml"), recursive: false };
+    let by_directory = Target { path: second.clone(), recursive: true };
     let mut version = 1;
     for targets in [[by_name.clone(), by_directory.clone()], [by_directory, by_name]] {
         let mut both = FileWatch::new(targets.to_vec(), quick());

@@ -32,16 +32,9 @@ async fn wakes_on_configmap_swap_twenty_times_in_a_row() {
         })
         .await;
         for watch in [&mut by_directory, &mut by_file] {
-            assert_eq!(
-                timeout(PATIENCE, watch.changed()).await,
-                Ok(Wake::Changed),
-                "update {version}"
-            );
+            assert_eq!(timeout(PATIENCE, watch.changed()).await, Ok(Wake::Changed), "update {version}");
         }
-        assert_eq!(
-            fs::read_to_string(dir.path().join("app.yaml")).unwrap(),
-            format!("app.yaml {version}")
-        );
+        assert_eq!(fs::read_to_string(dir.path().join("app.yaml")).unwrap(), format!("app.yaml {version}"));
     }
     // No watch of an old version is left: the directories above, the volume, and the current version.
     assert_eq!(by_file.watches(), dir.path().components().count() + 1);
@@ -174,17 +167,10 @@ async fn wakes_after_directory_renamed_away_and_recreated() {
 #[tokio::test]
 async fn two_targets_survive_a_swap_of_their_directories() {
     let dir = playground();
-    let (blue, green, aside) = (
-        dir.path().join("blue"),
-        dir.path().join("green"),
-        dir.path().join("aside"),
-    );
+    let (blue, green, aside) = (dir.path().join("blue"), dir.path().join("green"), dir.path().join("aside"));
     put(blue.join("f"), "");
     put(green.join("f"), "");
-    let targets = [&blue, &green].map(|path| Target {
-        path: path.clone(),
-        recursive: true,
-    });
+    let targets = [&blue, &green].map(|path| Target { path: path.clone(), recursive: true });
     let mut watch = FileWatch::new(targets.to_vec(), quick());
     for _ in 0..5 {
         wakes(&mut watch, "swapped", || {
@@ -221,12 +207,7 @@ async fn wakes_on_in_place_write() {
     let mut watch = watch(&file);
     for _ in 0..5 {
         wakes(&mut watch, "appended", || {
-            File::options()
-                .append(true)
-                .open(&file)
-                .unwrap()
-                .write_all(b"x")
-                .unwrap();
+            File::options().append(true).open(&file).unwrap().write_all(b"x").unwrap();
         })
         .await;
     }
@@ -304,27 +285,14 @@ async fn bursts_coalesce_into_one_wake() {
     let dir = playground();
     let file = dir.path().join("app.yaml");
     put(&file, "0");
-    let options = Options {
-        settle: Duration::from_secs(2),
-        settle_max: PATIENCE,
-        ..Options::default()
-    };
-    let mut watch = FileWatch::new(
-        vec![Target {
-            path: dir.path().into(),
-            recursive: false,
-        }],
-        options,
-    );
+    let options = Options { settle: Duration::from_secs(2), settle_max: PATIENCE, ..Options::default() };
+    let mut watch = FileWatch::new(vec![Target { path: dir.path().into(), recursive: false }], options);
     for _ in 0..50 {
         put(&file, "x");
         std::thread::sleep(Duration::from_millis(5));
     }
     assert_eq!(timeout(PATIENCE, watch.changed()).await, Ok(Wake::Changed));
-    assert!(
-        timeout(Duration::from_secs(3), watch.changed()).await.is_err(),
-        "a second wake-up"
-    );
+    assert!(timeout(Duration::from_secs(3), watch.changed()).await.is_err(), "a second wake-up");
 }
 
 #[tokio::test]
@@ -332,18 +300,8 @@ async fn settle_max_bounds_the_wait_for_quiet() {
     let dir = playground();
     let file = dir.path().join("app.yaml");
     put(&file, "0");
-    let options = Options {
-        settle: PATIENCE,
-        settle_max: Duration::from_secs(1),
-        ..Options::default()
-    };
-    let mut watch = FileWatch::new(
-        vec![Target {
-            path: file.clone(),
-            recursive: false,
-        }],
-        options,
-    );
+    let options = Options { settle: PATIENCE, settle_max: Duration::from_secs(1), ..Options::default() };
+    let mut watch = FileWatch::new(vec![Target { path: file.clone(), recursive: false }], options);
     let stop = Arc::new(AtomicBool::new(false));
     let writer = std::thread::spawn({
         let stop = Arc::clone(&stop);
@@ -379,10 +337,7 @@ async fn reading_the_files_never_wakes() {
     let dir = playground();
     update_configmap(dir.path(), 0, &["app.yaml"]);
     put(dir.path().join("tree/sub/file"), "0");
-    let target = Target {
-        path: dir.path().into(),
-        recursive: true,
-    };
+    let target = Target { path: dir.path().into(), recursive: true };
     let mut watch = watching(dir.path(), true);
     sleeps_through(&mut watch, "read", || {
         for _ in 0..100 {
@@ -422,17 +377,8 @@ async fn unrelated_names_in_ancestors_never_wake() {
 #[tokio::test]
 async fn polling_ticks_without_inotify() {
     let dir = playground();
-    let options = Options {
-        polling: Polling::Every(Duration::from_millis(50)),
-        ..quick()
-    };
-    let mut watch = FileWatch::new(
-        vec![Target {
-            path: dir.path().into(),
-            recursive: false,
-        }],
-        options,
-    );
+    let options = Options { polling: Polling::Every(Duration::from_millis(50)), ..quick() };
+    let mut watch = FileWatch::new(vec![Target { path: dir.path().into(), recursive: false }], options);
     assert!(matches!(watch.mode(), Mode::Polling { .. }));
     assert_eq!(watch.watches(), 0);
     let start = Instant::now();
@@ -447,18 +393,11 @@ async fn polls_besides_events_where_the_file_system_is_blind() {
     let dir = playground();
     let file = dir.path().join("app.yaml");
     put(&file, "0");
-    let targets = ["/proc/self/status", file.to_str().unwrap()].map(|path| Target {
-        path: path.into(),
-        recursive: false,
-    });
-    let options = Options {
-        fallback: Duration::from_millis(500),
-        ..quick()
-    };
+    let targets =
+        ["/proc/self/status", file.to_str().unwrap()].map(|path| Target { path: path.into(), recursive: false });
+    let options = Options { fallback: Duration::from_millis(500), ..quick() };
     let mut watch = FileWatch::new(targets.to_vec(), options);
-    let Mode::Polling { why } = watch.mode() else {
-        panic!("nobody noticed procfs")
-    };
+    let Mode::Polling { why } = watch.mode() else { panic!("nobody noticed procfs") };
     assert!(why.contains("is on procfs"), "{why}");
     assert_eq!(timeout(PATIENCE, watch.changed()).await, Ok(Wake::Tick));
     let deadline = Instant::now() + PATIENCE;

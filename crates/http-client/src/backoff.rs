@@ -25,12 +25,7 @@ impl Default for Backoff {
 
 impl Backoff {
     pub fn new(first: Duration, most: Duration) -> Self {
-        Self {
-            first,
-            most,
-            most_asked: most.max(Duration::from_secs(600)),
-            failures: 0,
-        }
+        Self { first, most, most_asked: most.max(Duration::from_secs(600)), failures: 0 }
     }
 
     /// How long to wait after one more failure. `retry_after` comes from [`crate::Error::retry_after`]; it only
@@ -78,10 +73,7 @@ mod tests {
         let mut backoff = Backoff::default();
         for ceiling in [1, 2, 4, 8, 16, 32, 60, 60, 60] {
             let wait = backoff.next(None);
-            assert!(
-                wait >= SECOND * ceiling / 10 && wait <= SECOND * ceiling,
-                "{wait:?} of {ceiling}"
-            );
+            assert!(wait >= SECOND * ceiling / 10 && wait <= SECOND * ceiling, "{wait:?} of {ceiling}");
         }
         for _ in 0..10_000 {
             assert!(backoff.next(None) <= SECOND * 60);
@@ -96,14 +88,8 @@ mod tests {
     #[test]
     fn waits_are_spread() {
         let waits: Vec<_> = (0..1000).map(|_| Backoff::default().next(None).as_millis()).collect();
-        let (low, high) = (
-            waits.iter().filter(|w| **w < 400).count(),
-            waits.iter().filter(|w| **w > 700).count(),
-        );
-        assert!(
-            low > 200 && high > 200,
-            "{low} below 400 ms, {high} above 700 ms of 1000"
-        );
+        let (low, high) = (waits.iter().filter(|w| **w < 400).count(), waits.iter().filter(|w| **w > 700).count());
+        assert!(low > 200 && high > 200, "{low} below 400 ms, {high} above 700 ms of 1000");
     }
 
     #[test]
@@ -127,11 +113,7 @@ mod tests {
             ("1.5", None),
             ("soon", None),
         ] {
-            assert_eq!(
-                parse_retry_after(value, now),
-                seconds.map(Duration::from_secs),
-                "{value:?}"
-            );
+            assert_eq!(parse_retry_after(value, now), seconds.map(Duration::from_secs), "{value:?}");
         }
     }
 }

@@ -48,25 +48,12 @@ impl Client {
         }
         let headers = header_map(&target.headers).map_err(&refuse)?;
         if target.auth.is_some() && headers.contains_key(AUTHORIZATION) {
-            return Err(refuse(
-                "both auth and an Authorization header are given, expected one".into(),
-            ));
+            return Err(refuse("both auth and an Authorization header are given, expected one".into()));
         }
         // As curl and Go have it: what is given explicitly wins over the URL.
         let in_url = take_userinfo(&mut url);
-        let auth = target
-            .auth
-            .clone()
-            .or(in_url.filter(|_| !headers.contains_key(AUTHORIZATION)));
-        Ok(Self {
-            method,
-            url,
-            headers,
-            auth,
-            place,
-            kept: OnceLock::new(),
-            target,
-        })
+        let auth = target.auth.clone().or(in_url.filter(|_| !headers.contains_key(AUTHORIZATION)));
+        Ok(Self { method, url, headers, auth, place, kept: OnceLock::new(), target })
     }
 
     /// Method and URL as every text names them: without secrets.
@@ -90,9 +77,8 @@ impl Client {
     pub async fn send(&self, request: &Request) -> Result<Reply, Error> {
         let begun = Instant::now();
         // A timeout of centuries is none.
-        let deadline = begun
-            .checked_add(self.target.timeout)
-            .unwrap_or_else(|| begun + Duration::from_secs(86_400 * 365));
+        let deadline =
+            begun.checked_add(self.target.timeout).unwrap_or_else(|| begun + Duration::from_secs(86_400 * 365));
         let mut secrets = Secrets::default();
         let engine = self.engine()?;
         let outgoing = self.outgoing(&engine, request, &mut secrets)?;
@@ -111,13 +97,7 @@ impl Client {
         match timeout_at(deadline, read_body(&mut response, MAX_BODY, &mut body)).await {
             Ok(Ok(truncated)) => {
                 let headers = std::mem::take(response.headers_mut());
-                Ok(Reply {
-                    status,
-                    body,
-                    truncated,
-                    elapsed: begun.elapsed(),
-                    headers,
-                })
+                Ok(Reply { status, body, truncated, elapsed: begun.elapsed(), headers })
             }
             Ok(Err(error)) => Err(self.failed(&error, &format!("answered {status}, then "), &secrets)),
             Err(_) => Err(self.late(&format!("answered {status}, but no end of the body"), &secrets)),
@@ -131,11 +111,7 @@ impl Client {
             return Ok(kept.clone());
         }
         // Without a configuration of ours reqwest would load the platform's certificates, even for http.
-        let tls = if self.url.scheme() == "https" {
-            self.target.tls.load()
-        } else {
-            tls::trusting_nobody()
-        };
+        let tls = if self.url.scheme() == "https" { self.target.tls.load() } else { tls::trusting_nobody() };
         let mut tls = tls.map_err(|error| Error::new(Kind::Tls, &self.place, &error.to_string()))?;
         tls.alpn_protocols = vec![b"http/1.1".to_vec()];
         let mut builder = reqwest::Client::builder()
@@ -150,9 +126,7 @@ impl Client {
         if let Some(path) = &self.target.unix_socket {
             builder = builder.unix_socket(path.as_path());
         }
-        let engine = builder
-            .build()
-            .map_err(|error| self.failed(&error, "", &Secrets::default()))?;
+        let engine = builder.build().map_err(|error| self.failed(&error, "", &Secrets::default()))?;
         if self.target.keep_connections {
             // Two first attempts at once build two: the second is dropped after its use.
             let _ = self.kept.set(engine.clone());
@@ -171,13 +145,9 @@ impl Client {
         let mut headers = self.headers.clone();
         headers.extend(header_map(&request.headers).map_err(refuse)?);
         if self.auth.is_some() && headers.contains_key(AUTHORIZATION) {
-            return Err(refuse(
-                "both auth and an Authorization header are given, expected one".into(),
-            ));
+            return Err(refuse("both auth and an Authorization header are given, expected one".into()));
         }
-        headers
-            .entry(USER_AGENT)
-            .or_insert(HeaderValue::from_static(concat!("pillion/", env!("CARGO_PKG_VERSION"))));
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("pillion/", env!("CARGO_PKG_VERSION"))));
         let body = request.body.as_ref().or(self.target.body.as_ref());
         if body.is_none_or(Vec::is_empty) && [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
             // hyper sends no length for an empty body; some servers answer 411 then.
@@ -198,9 +168,7 @@ impl Client {
                 let token = token.read().map_err(refuse)?;
                 secrets.add(token.expose());
                 if HeaderValue::from_str(token.expose()).is_err() {
-                    return Err(refuse(
-                        "the bearer token has characters that a header cannot carry".into(),
-                    ));
+                    return Err(refuse("the bearer token has characters that a header cannot carry".into()));
                 }
                 builder.bearer_auth(token.expose())
             }
@@ -223,10 +191,7 @@ impl Client {
     /// An answer outside of what was expected, with what the server has to say about it.
     async fn unexpected(&self, mut response: reqwest::Response, deadline: Instant, secrets: &Secrets) -> Error {
         let status = response.status();
-        let location = response
-            .headers()
-            .get(LOCATION)
-            .map(|value| redact::first_line(value.as_bytes()));
+        let location = response.headers().get(LOCATION).map(|value| redact::first_line(value.as_bytes()));
         let wait = retry_after(response.headers());
         if let (true, Some(location)) = (status.is_redirection(), location) {
             let location = redact::url(&location);
@@ -256,9 +221,7 @@ impl fmt::Debug for Client {
 fn header_map(typed: &[(String, String)]) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in typed {
-        let key: HeaderName = name
-            .parse()
-            .map_err(|_| format!("header {name:?}: not a header name"))?;
+        let key: HeaderName = name.parse().map_err(|_| format!("header {name:?}: not a header name"))?;
         let value: HeaderValue = value
             .parse()
             .map_err(|_| format!("header {name:?}: its value has characters that a header cannot carry"))?;
@@ -277,10 +240,7 @@ fn take_userinfo(url: &mut Url) -> Option<Auth> {
     // Neither fails for a URL that had them.
     let _ = url.set_username("");
     let _ = url.set_password(None);
-    Some(Auth::Basic {
-        user,
-        password: SecretSource::Value(Secret::new(password.unwrap_or_default())),
-    })
+    Some(Auth::Basic { user, password: SecretSource::Value(Secret::new(password.unwrap_or_default())) })
 }
 
 /// Everything in the request that a server could echo: credentials as sent, headers and parameters by name.

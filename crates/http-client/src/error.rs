@@ -47,11 +47,7 @@ impl Kind {
 impl Error {
     /// `place` is what was tried, already redacted; `what` is what happened, already scrubbed.
     pub(crate) fn new(kind: Kind, place: &str, what: &str) -> Self {
-        Self {
-            kind,
-            text: format!("{place}: {what}"),
-            retry_after: None,
-        }
+        Self { kind, text: format!("{place}: {what}"), retry_after: None }
     }
 
     pub(crate) fn with_retry_after(self, retry_after: Option<Duration>) -> Self {

@@ -39,9 +39,7 @@ impl FromStr for Expect {
             (!range.is_empty()).then_some(range)
         };
         let ranges: Option<Vec<_>> = text.split(',').map(range).collect();
-        ranges
-            .map(Self)
-            .ok_or_else(|| format!("{text:?}: expected status codes like 200, 200-299 or 200,409"))
+        ranges.map(Self).ok_or_else(|| format!("{text:?}: expected status codes like 200, 200-299 or 200,409"))
     }
 }
 
@@ -79,12 +77,7 @@ mod tests {
     #[test]
     fn refuses_what_is_no_status() {
         for text in ["", "99", "1000", "abc", "200-", "300-200", "200,,201", "2xx"] {
-            assert!(
-                text.parse::<Expect>()
-                    .unwrap_err()
-                    .contains("expected status codes like"),
-                "{text}"
-            );
+            assert!(text.parse::<Expect>().unwrap_err().contains("expected status codes like"), "{text}");
         }
     }
 }

@@ -30,10 +30,9 @@ pub(crate) fn explain(error: &reqwest::Error, host: &str, tls: &ClientTls) -> (K
     match error {
         _ if error.is_builder() => (Kind::CreateRequest, text),
         _ if error.is_dns() => (Kind::Connect, format!("cannot resolve {host}: {text}")),
-        _ if text == "tls handshake eof" => (
-            Kind::Tls,
-            "the server closed the connection during the TLS handshake".into(),
-        ),
+        _ if text == "tls handshake eof" => {
+            (Kind::Tls, "the server closed the connection during the TLS handshake".into())
+        }
         _ if error.is_connect() => (Kind::Connect, text),
         _ => (Kind::Read, text),
     }
@@ -70,9 +69,7 @@ fn is_wrapping(text: &str) -> bool {
 /// As a person says it in the middle of a line: without "(os error 111)", starting small.
 fn spoken(text: &str) -> String {
     let text = text.split(" (os error").next().unwrap_or_default();
-    let text = text
-        .strip_prefix("failed to lookup address information: ")
-        .unwrap_or(text);
+    let text = text.strip_prefix("failed to lookup address information: ").unwrap_or(text);
     let mut text: String = text.chars().filter(|c| !c.is_control()).collect();
     // "Connection refused", but not "HTTP" or "DNS".
     if text.chars().nth(1).is_some_and(|second| !second.is_ascii_uppercase())

@@ -6,17 +6,7 @@ const HIDDEN: &str = "***";
 
 /// Whether a header or a query parameter of this name usually carries a secret. Too many rather than too few.
 pub(crate) fn sounds_secret(name: &str) -> bool {
-    const PARTS: [&str; 9] = [
-        "auth",
-        "cookie",
-        "token",
-        "secret",
-        "passw",
-        "key",
-        "credential",
-        "sig",
-        "session",
-    ];
+    const PARTS: [&str; 9] = ["auth", "cookie", "token", "secret", "passw", "key", "credential", "sig", "session"];
     let name = name.to_ascii_lowercase();
     PARTS.iter().any(|part| name.contains(part))
 }
@@ -67,9 +57,7 @@ impl Secrets {
     }
 
     pub(crate) fn scrub(&self, text: &str) -> String {
-        self.0
-            .iter()
-            .fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
+        self.0.iter().fold(text.to_owned(), |text, secret| text.replace(secret, HIDDEN))
     }
 }
 
@@ -77,11 +65,7 @@ impl Secrets {
 pub(crate) fn first_line(bytes: &[u8]) -> String {
     const LONGEST: usize = 200;
     let text = String::from_utf8_lossy(bytes);
-    let line = text
-        .lines()
-        .map(str::trim)
-        .find(|line| !line.is_empty())
-        .unwrap_or_default();
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let mut short: String = line.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     if line.chars().nth(LONGEST).is_some() {
         short.push_str("...");
@@ -97,10 +81,7 @@ mod tests {
     fn hides_userinfo_and_secret_parameters() {
         for (text, shown) in [
             ("http://127.0.0.1:9090/-/reload", "http://127.0.0.1:9090/-/reload"),
-            (
-                "https://user:hunter2@a.example/x?a=1&token=t#f",
-                "https://***@a.example/x?a=1&token=***",
-            ),
+            ("https://user:hunter2@a.example/x?a=1&token=t#f", "https://***@a.example/x?a=1&token=***"),
             ("http://user@a.example/", "http://***@a.example/"),
             ("http://:pw@[::1]:80/", "http://***@[::1]/"),
             ("http://user:hunter2@not a host/", "http://***@not a host/"),

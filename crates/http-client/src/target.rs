@@ -95,11 +95,7 @@ struct Headers<'a>(&'a [(String, String)]);
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |(name, value): &'_ (String, String)| {
-            let value = if redact::sounds_secret(name) {
-                "***".to_owned()
-            } else {
-                value.clone()
-            };
+            let value = if redact::sounds_secret(name) { "***".to_owned() } else { value.clone() };
             (name.clone(), value)
         };
         f.debug_map().entries(self.0.iter().map(shown)).finish()

@@ -33,10 +33,7 @@ impl ClientTls {
 
     /// The server's own complaint, most often about our certificate.
     fn alert(&self, alert: AlertDescription) -> String {
-        let ours = self
-            .identity
-            .as_ref()
-            .map(|identity| identity.certificate.display().to_string());
+        let ours = self.identity.as_ref().map(|identity| identity.certificate.display().to_string());
         match (alert, ours) {
             (AlertDescription::CertificateRequired, _) | (AlertDescription::HandshakeFailure, None) => {
                 "the server ended the handshake: it may require a client certificate, and none is configured".into()
@@ -54,10 +51,9 @@ impl ClientTls {
                 "the server speaks no TLS version we accept (TLS 1.2 or newer)".into()
             }
             (AlertDescription::UnrecognisedName, _) => "the server does not know the host name we asked for".into(),
-            (other, _) => format!(
-                "the server ended the handshake with the alert {}",
-                other.as_str().unwrap_or("unknown")
-            ),
+            (other, _) => {
+                format!("the server ended the handshake with the alert {}", other.as_str().unwrap_or("unknown"))
+            }
         }
     }
 }
@@ -78,10 +74,7 @@ fn certificate(reason: &CertificateError, ca_setting: &str) -> String {
             format!("the server certificate expired on {}", date(*not_after))
         }
         CertificateError::NotValidYetContext { not_before, .. } => {
-            format!(
-                "the server certificate is not valid before {} (is the clock right?)",
-                date(*not_before)
-            )
+            format!("the server certificate is not valid before {} (is the clock right?)", date(*not_before))
         }
         CertificateError::Expired => "the server certificate expired".into(),
         CertificateError::NotValidForName => "the server certificate is for another host".into(),

@@ -25,10 +25,7 @@ impl Identity {
         match error {
             rustls::Error::InconsistentKeys(_) => Error::file(
                 &self.key,
-                format!(
-                    "this key does not belong to the certificate in {}",
-                    self.certificate.display()
-                ),
+                format!("this key does not belong to the certificate in {}", self.certificate.display()),
             ),
             rustls::Error::InvalidCertificate(_) => {
                 Error::file(&self.certificate, "the first certificate is not an X.509 certificate")

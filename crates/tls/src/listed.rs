@@ -33,10 +33,7 @@ pub(crate) struct ListedVerifier {
 
 impl ListedVerifier {
     pub(crate) fn new(webpki: Arc<WebPkiServerVerifier>, listed: &[CertificateDer<'_>]) -> Self {
-        Self {
-            webpki,
-            listed: listed.iter().filter_map(fingerprint).collect(),
-        }
+        Self { webpki, listed: listed.iter().filter_map(fingerprint).collect() }
     }
 
     fn lists(&self, certificate: &CertificateDer<'_>) -> bool {
@@ -54,10 +51,7 @@ fn deserves_a_second_look(error: &Error) -> bool {
     match error {
         Error::InvalidCertificate(CertificateError::UnknownIssuer) => true,
         Error::InvalidCertificate(CertificateError::Other(OtherError(inner))) => {
-            matches!(
-                inner.downcast_ref::<webpki::Error>(),
-                Some(webpki::Error::CaUsedAsEndEntity)
-            )
+            matches!(inner.downcast_ref::<webpki::Error>(), Some(webpki::Error::CaUsedAsEndEntity))
         }
         _ => false,
     }
@@ -72,10 +66,7 @@ impl ServerCertVerifier for ListedVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        match self
-            .webpki
-            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
-        {
+        match self.webpki.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now) {
             Err(error) if deserves_a_second_look(&error) && self.lists(end_entity) => {
                 verify_server_name(&ParsedCertificate::try_from(end_entity)?, server_name)?;
                 Ok(ServerCertVerified::assertion())

@@ -22,10 +22,7 @@ pub(crate) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, 
         }
     }
     match found.is_empty() {
-        true => Err(Error::file(
-            path,
-            format!("no CERTIFICATE block found{}", instead(&bytes)),
-        )),
+        true => Err(Error::file(path, format!("no CERTIFICATE block found{}", instead(&bytes)))),
         false => Ok(found),
     }
 }
@@ -43,23 +40,14 @@ pub(crate) fn private_key(path: &Path) -> Result<PrivateKeyDer<'static>, Error> 
         });
     }
     if labels(&bytes).iter().any(|label| label == "ENCRYPTED PRIVATE KEY") {
-        return Err(Error::file(
-            path,
-            "the private key is encrypted, expected one without a passphrase",
-        ));
+        return Err(Error::file(path, "the private key is encrypted, expected one without a passphrase"));
     }
-    Err(Error::file(
-        path,
-        format!("no PRIVATE KEY block found{}", instead(&bytes)),
-    ))
+    Err(Error::file(path, format!("no PRIVATE KEY block found{}", instead(&bytes))))
 }
 
 fn damaged(path: &Path, bytes: &[u8]) -> Error {
     let begun = labels(bytes).len();
-    Error::file(
-        path,
-        format!("damaged PEM text (expected BEGIN, base64 and END lines; {begun} blocks begin here)"),
-    )
+    Error::file(path, format!("damaged PEM text (expected BEGIN, base64 and END lines; {begun} blocks begin here)"))
 }
 
 /// " (found CERTIFICATE)": the usual mistake is two files swapped.
@@ -79,22 +67,11 @@ fn instead(bytes: &[u8]) -> String {
 /// What the BEGIN lines say. Only what looks like a label, so that a key pasted on one line is never repeated.
 fn labels(bytes: &[u8]) -> Vec<String> {
     let text = String::from_utf8_lossy(bytes);
-    let label = |line: &str| {
-        Some(
-            line.trim_start()
-                .strip_prefix("-----BEGIN ")?
-                .split("-----")
-                .next()?
-                .to_owned(),
-        )
-    };
+    let label = |line: &str| Some(line.trim_start().strip_prefix("-----BEGIN ")?.split("-----").next()?.to_owned());
     text.lines()
         .filter_map(label)
         .filter(|label| {
-            label.len() <= 32
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_uppercase() || b == b' ' || b.is_ascii_digit())
+            label.len() <= 32 && label.bytes().all(|b| b.is_ascii_uppercase() || b == b' ' || b.is_ascii_digit())
         })
         .take(16)
         .collect()

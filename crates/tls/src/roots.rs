@@ -34,12 +34,9 @@ pub fn system_bundle(explicit: Option<&Path>) -> Result<PathBuf, Error> {
         return Ok(path.to_owned());
     }
     let found = SYSTEM_BUNDLES.iter().map(Path::new).find(|path| path.is_file());
-    found.map(Path::to_owned).ok_or_else(|| {
-        Error::text(format!(
-            "no CA bundle on this system: looked for {}",
-            SYSTEM_BUNDLES.join(", ")
-        ))
-    })
+    found
+        .map(Path::to_owned)
+        .ok_or_else(|| Error::text(format!("no CA bundle on this system: looked for {}", SYSTEM_BUNDLES.join(", "))))
 }
 
 /// Roots, loaded.
@@ -51,10 +48,7 @@ pub(crate) struct Trust {
 
 impl Roots {
     pub(crate) fn load(&self, system: Option<&Path>) -> Result<Trust, Error> {
-        let mut trust = Trust {
-            store: RootCertStore::empty(),
-            listed: Vec::new(),
-        };
+        let mut trust = Trust { store: RootCertStore::empty(), listed: Vec::new() };
         if let Self::System | Self::SystemAnd(_) = self {
             let path = system_bundle(system)?;
             // A bundle of 140 may hold one that rustls cannot read: nobody here can repair it.

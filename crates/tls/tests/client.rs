@@ -40,11 +40,7 @@ fn self_signed_ca(params: impl FnOnce(&mut CertificateParams)) -> Pair {
     params(&mut parameters);
     let key = KeyPair::generate().unwrap();
     let certificate = parameters.self_signed(&key).unwrap();
-    Pair {
-        pem: certificate.pem(),
-        der: certificate.der().clone(),
-        key,
-    }
+    Pair { pem: certificate.pem(), der: certificate.der().clone(), key }
 }
 
 fn new_ca(name: &str) -> CertifiedIssuer<'static, KeyPair> {
@@ -56,21 +52,12 @@ fn new_ca(name: &str) -> CertifiedIssuer<'static, KeyPair> {
 
 fn issued_by(ca: &CertifiedIssuer<'static, KeyPair>, name: &str) -> Pair {
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new([name.to_owned()])
-        .unwrap()
-        .signed_by(&key, ca)
-        .unwrap();
-    Pair {
-        pem: certificate.pem(),
-        der: certificate.der().clone(),
-        key,
-    }
+    let certificate = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, ca).unwrap();
+    Pair { pem: certificate.pem(), der: certificate.der().clone(), key }
 }
 
 fn server(pair: &Pair, client_ca: Option<&CertificateDer<'static>>) -> Arc<ServerConfig> {
-    let builder = ServerConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap();
+    let builder = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(ca) => {
@@ -115,10 +102,7 @@ fn handshake(client: ClientConfig, server: &Arc<ServerConfig>, name: &str) -> Re
 }
 
 fn trusting(path: &Path) -> ClientTls {
-    ClientTls {
-        roots: Roots::File(path.into()),
-        ..ClientTls::default()
-    }
+    ClientTls { roots: Roots::File(path.into()), ..ClientTls::default() }
 }
 
 /// The refusal, as the operator reads it.
@@ -135,14 +119,7 @@ fn accepts_what_the_ca_signed_and_names_the_setting_otherwise() {
     handshake(tls.load().unwrap(), &server, "sidecar.test").unwrap();
     let path = files.put("other.crt", &other.pem());
     assert_eq!(
-        refusal(
-            &ClientTls {
-                ca_setting: "--webhook-ca-file".into(),
-                ..trusting(&path)
-            },
-            &server,
-            "sidecar.test"
-        ),
+        refusal(&ClientTls { ca_setting: "--webhook-ca-file".into(), ..trusting(&path) }, &server, "sidecar.test"),
         format!(
             "the server certificate is from an unknown issuer: no CA in {} signed it (set --webhook-ca-file to a PEM file with its CA)",
             path.display()
@@ -176,10 +153,7 @@ fn refuses_a_listed_certificate_for_another_name() {
         refusal(&tls, &server, "elsewhere.test"),
         "the server certificate is for sidecar.test, not for elsewhere.test"
     );
-    assert_eq!(
-        refusal(&tls, &server, "10.0.0.1"),
-        "the server certificate is for sidecar.test, not for 10.0.0.1"
-    );
+    assert_eq!(refusal(&tls, &server, "10.0.0.1"), "the server certificate is for sidecar.test, not for 10.0.0.1");
 }
 
 #[test]
@@ -216,11 +190,7 @@ fn refuses_an_expired_listed_certificate_with_an_unknown_issuer() {
     let mut parameters = CertificateParams::new(["sidecar.test".to_owned()]).unwrap();
     parameters.not_after = date_time_ymd(2020, 1, 2);
     let certificate = parameters.signed_by(&key, &new_ca("nobody has it")).unwrap();
-    let pair = Pair {
-        pem: certificate.pem(),
-        der: certificate.der().clone(),
-        key,
-    };
+    let pair = Pair { pem: certificate.pem(), der: certificate.der().clone(), key };
     let tls = trusting(&files.put("expired.crt", &pair.pem));
     assert!(refusal(&tls, &server(&pair, None), "sidecar.test").contains("expired on Thu, 02 Jan 2020"));
 }
@@ -240,11 +210,7 @@ fn refuses_a_self_signed_certificate_that_is_not_the_listed_one() {
 fn refuses_a_listed_certificate_without_its_key() {
     let files = Files::new();
     let (listed, thief) = (self_signed_ca(|_| ()), self_signed_ca(|_| ()));
-    let stolen = Pair {
-        pem: listed.pem.clone(),
-        der: listed.der.clone(),
-        key: thief.key,
-    };
+    let stolen = Pair { pem: listed.pem.clone(), der: listed.der.clone(), key: thief.key };
     let signer =
         rustls::crypto::ring::sign::any_supported_type(&PrivateKeyDer::try_from(stolen.key.serialize_der()).unwrap());
     let certified = rustls::sign::CertifiedKey::new(vec![stolen.der.clone()], signer.unwrap());
@@ -299,10 +265,7 @@ fn system_roots_come_from_the_explicit_bundle() {
     let files = Files::new();
     let (system, extra) = (new_ca("system"), new_ca("extra"));
     let bundle = files.put("bundle.pem", &system.pem());
-    let mut tls = ClientTls {
-        system_bundle: Some(bundle),
-        ..ClientTls::default()
-    };
+    let mut tls = ClientTls { system_bundle: Some(bundle), ..ClientTls::default() };
     let by_system = server(&issued_by(&system, "a.test"), None);
     let by_extra = server(&issued_by(&extra, "a.test"), None);
     handshake(tls.load().unwrap(), &by_system, "a.test").unwrap();
@@ -324,63 +287,28 @@ fn errors_name_the_file_and_never_the_key() {
     let other_key = files.put("other.key", &KeyPair::generate().unwrap().serialize_pem());
     let roots = |path: &Path| trusting(path).load().unwrap_err().to_string();
     let identity = |certificate: &Path, key: &Path| {
-        let identity = Some(Identity {
-            certificate: certificate.into(),
-            key: key.into(),
-        });
-        ClientTls {
-            identity,
-            ..trusting(&files.0.path().join("tls.crt"))
-        }
-        .load()
-        .unwrap_err()
-        .to_string()
+        let identity = Some(Identity { certificate: certificate.into(), key: key.into() });
+        ClientTls { identity, ..trusting(&files.0.path().join("tls.crt")) }.load().unwrap_err().to_string()
     };
     let one_long_line = files.put("line.key", &key_text.replace('\n', " "));
     let cut = files.put("cut.key", &key_text[..key_text.len() / 2]);
     let encrypted = files.put("enc.key", &key_text.replace("PRIVATE", "ENCRYPTED PRIVATE"));
     let wrong = files.put("wrong.key", &key_text.replace(&key_line, &key_line.replace('M', "A")));
-    let not_x509 = files.put(
-        "x.crt",
-        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
-    );
+    let not_x509 = files.put("x.crt", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
     for (text, file, expected) in [
-        (
-            roots(&files.put("empty", "")),
-            "empty",
-            "no CERTIFICATE block found (the file is empty)",
-        ),
+        (roots(&files.put("empty", "")), "empty", "no CERTIFICATE block found (the file is empty)"),
         (roots(&key), "tls.key", "no CERTIFICATE block found (found PRIVATE KEY)"),
         (roots(&files.0.path().join("none")), "none", "no such file or directory"),
         (roots(&not_x509), "x.crt", "certificate 1 is not an X.509 certificate"),
-        (
-            identity(&certificate, &certificate),
-            "tls.crt",
-            "no PRIVATE KEY block found (found CERTIFICATE)",
-        ),
-        (
-            identity(&key, &key),
-            "tls.key",
-            "no CERTIFICATE block found (found PRIVATE KEY)",
-        ),
-        (
-            identity(&certificate, &other_key),
-            "other.key",
-            "this key does not belong to the certificate in",
-        ),
+        (identity(&certificate, &certificate), "tls.crt", "no PRIVATE KEY block found (found CERTIFICATE)"),
+        (identity(&key, &key), "tls.key", "no CERTIFICATE block found (found PRIVATE KEY)"),
+        (identity(&certificate, &other_key), "other.key", "this key does not belong to the certificate in"),
         (identity(&certificate, &one_long_line), "line.key", "PEM"),
         (identity(&certificate, &cut), "cut.key", "damaged PEM text"),
-        (
-            identity(&certificate, &encrypted),
-            "enc.key",
-            "encrypted, expected one without a passphrase",
-        ),
+        (identity(&certificate, &encrypted), "enc.key", "encrypted, expected one without a passphrase"),
         (identity(&certificate, &wrong), "wrong.key", "key"),
     ] {
-        assert!(
-            text.starts_with(&format!("{}/{file}: ", files.0.path().display())),
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("{}/{file}: ", files.0.path().display())), "{text}");
         assert!(text.contains(expected), "{text}");
         assert!(!text.contains(&key_line[..16]) && !text.contains('\n'), "{text}");
     }

@@ -56,24 +56,15 @@ impl FromStr for ListenAddr {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        if let Some(path) = text
-            .strip_prefix("unix:")
-            .or_else(|| text.starts_with('/').then_some(text))
-        {
+        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
             let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() {
-                Err(EXPECTED.into())
-            } else {
-                Ok(Self::Unix(path.into()))
-            };
+            return if path.is_empty() { Err(EXPECTED.into()) } else { Ok(Self::Unix(path.into())) };
         }
         if let Ok(addr) = text.parse() {
             return Ok(Self::Tcp(addr));
         }
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
-        let port = port
-            .parse()
-            .map_err(|_| format!("{EXPECTED}, with a port from 0 to 65535"))?;
+        let port = port.parse().map_err(|_| format!("{EXPECTED}, with a port from 0 to 65535"))?;
         let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || host == "*" {
             return Ok(Self::Any(port));
@@ -82,11 +73,7 @@ impl FromStr for ListenAddr {
             return Ok(Self::Tcp(SocketAddr::new(ip, port)));
         }
         let name_like = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_');
-        if host.chars().all(name_like) {
-            Ok(Self::Named(host.into(), port))
-        } else {
-            Err(EXPECTED.into())
-        }
+        if host.chars().all(name_like) { Ok(Self::Named(host.into(), port)) } else { Err(EXPECTED.into()) }
     }
 }
 
@@ -119,11 +106,7 @@ mod tests {
             ("unix:///run/a.sock", "unix:/run/a.sock"),
             ("/run/a.sock", "unix:/run/a.sock"),
         ] {
-            assert_eq!(
-                text.parse::<ListenAddr>().map(|a| a.to_string()),
-                Ok(printed.to_owned()),
-                "{text}"
-            );
+            assert_eq!(text.parse::<ListenAddr>().map(|a| a.to_string()), Ok(printed.to_owned()), "{text}");
         }
     }
 

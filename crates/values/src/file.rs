@@ -8,23 +8,16 @@ use crate::ByteSize;
 pub fn read_capped(path: &Path, cap: u64) -> Result<Vec<u8>, String> {
     let place = path.display();
     let file = File::open(path).map_err(|error| format!("{place}: {}", spoken(&error)))?;
-    let metadata = file
-        .metadata()
-        .map_err(|error| format!("{place}: {}", spoken(&error)))?;
+    let metadata = file.metadata().map_err(|error| format!("{place}: {}", spoken(&error)))?;
     if metadata.is_dir() {
         return Err(format!("{place}: is a directory, expected a file"));
     }
     let mut bytes = Vec::with_capacity(metadata.len().min(cap) as usize);
     // One byte more than allowed tells "exactly at the cap" from "over it", also for files that grow while read.
     #[expect(clippy::disallowed_methods, reason = "this is the capped read the ban points to")]
-    file.take(cap + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| format!("{place}: {}", spoken(&error)))?;
+    file.take(cap + 1).read_to_end(&mut bytes).map_err(|error| format!("{place}: {}", spoken(&error)))?;
     if bytes.len() as u64 > cap {
-        return Err(format!(
-            "{place}: larger than {}, the most this file may have",
-            ByteSize(cap)
-        ));
+        return Err(format!("{place}: larger than {}, the most this file may have", ByteSize(cap)));
     }
     Ok(bytes)
 }
@@ -57,11 +50,7 @@ mod tests {
     fn says_which_file_and_why() {
         let missing = read_capped(Path::new("/nowhere/at/all"), 10).unwrap_err();
         assert_eq!(missing, "/nowhere/at/all: no such file or directory");
-        assert!(
-            read_capped(Path::new("/"), 10)
-                .unwrap_err()
-                .ends_with("is a directory, expected a file")
-        );
+        assert!(read_capped(Path::new("/"), 10).unwrap_err().ends_with("is a directory, expected a file"));
     }
 
     #[test]

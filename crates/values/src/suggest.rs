@@ -5,12 +5,7 @@ pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
     let typed = typed.to_ascii_lowercase().replace('-', "_");
     known
         .into_iter()
-        .map(|name| {
-            (
-                strsim::jaro_winkler(&typed, &name.to_ascii_lowercase().replace('-', "_")),
-                name,
-            )
-        })
+        .map(|name| (strsim::jaro_winkler(&typed, &name.to_ascii_lowercase().replace('-', "_")), name))
         .filter(|(score, _)| *score > 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0))
         .map(|(_, name)| name)

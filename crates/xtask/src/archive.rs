@@ -9,7 +9,11 @@ use crate::{layer::plain, recipe::Recipe, rootfs, stamp::Stamp, workspace::Packa
 pub const VENDOR: &str = "Pillion";
 
 pub fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest(&SHA256, bytes)
+        .as_ref()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// How an image is run, and where it comes from.
@@ -40,7 +44,7 @@ pub fn config(package: &Package, recipe: &Recipe, stamp: &Stamp, layer: &[u8]) -
             },
             "Labels": labels(package, stamp),
         },
-        "rootfs": { "type": ["layers"], "diff_ids": [format!("sha256:{}", sha256(layer))] },
+        "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(layer))] },
         "history": [{ "created": stamp.created, "created_by": "cargo xtask image", "comment": "one layer, from scratch" }],
     })
 }
@@ -82,11 +86,15 @@ pub fn pack(config: &Value, layer: &[u8], tag: &str) -> Result<Vec<u8>, String> 
     let manifest = json!([{ "Config": config_name, "RepoTags": [tag], "Layers": [layer_name] }]).to_string();
     let mut tar = Builder::new(Vec::new());
     // manifest.json first: a reader of a stream then knows what to make of the rest.
-    let files =
-        [("manifest.json", manifest.as_bytes()), (&config_name, config.as_bytes()), (layer_name.as_str(), layer)];
+    let files = [
+        ("manifest.json", manifest.as_bytes()),
+        (&config_name, config.as_bytes()),
+        (layer_name.as_str(), layer),
+    ];
     for (name, bytes) in files {
         let mut header = plain(EntryType::Regular, 0o644, bytes.len());
-        tar.append_data(&mut header, name, bytes).map_err(|error| format!("{name}: {error}"))?;
+        tar.append_data(&mut header, name, bytes)
+            .map_err(|error| format!("{name}: {error}"))?;
     }
     tar.into_inner().map_err(|error| error.to_string())
 }

@@ -49,7 +49,10 @@ pub fn build(workspace: &Workspace, name: &str, profile: Profile) -> Result<Path
 }
 
 fn flags(root: &Path) -> Vec<String> {
-    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=pie".to_owned()];
+    let mut flags = vec![
+        "-Ctarget-feature=+crt-static".to_owned(),
+        "-Crelocation-model=pie".to_owned(),
+    ];
     // Panic messages carry paths: they should be the same on every machine, and tell nothing about this one.
     let cargo_home = env::var_os("CARGO_HOME")
         .map(PathBuf::from)
@@ -74,7 +77,10 @@ pub fn check_static(elf: &[u8]) -> Result<(), String> {
     let size = number(elf, 54, 2).ok_or_else(malformed)?;
     let count = number(elf, 56, 2).ok_or_else(malformed)?;
     for header in 0..count {
-        let at = header.checked_mul(size).and_then(|offset| offset.checked_add(table)).ok_or_else(malformed)?;
+        let at = header
+            .checked_mul(size)
+            .and_then(|offset| offset.checked_add(table))
+            .ok_or_else(malformed)?;
         if number(elf, at, 4).ok_or_else(malformed)? == INTERPRETER {
             return Err("expected a static binary, this one asks for a dynamic loader (INTERP)".into());
         }
@@ -84,7 +90,12 @@ pub fn check_static(elf: &[u8]) -> Result<(), String> {
 
 fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     let field = bytes.get(at..at.checked_add(width)?)?;
-    Some(field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
+    Some(
+        field
+            .iter()
+            .rev()
+            .fold(0, |value, byte| value << 8 | usize::from(*byte)),
+    )
 }
 
 #[cfg(test)]

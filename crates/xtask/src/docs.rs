@@ -33,18 +33,27 @@ pub fn run(options: &Options) -> Result<(), String> {
             shell::write(&path, page)?;
             println!("{place}");
         } else if fs::read_to_string(&path).ok() != Some(page) {
-            stale.push(format!("{place}: expected what {name} prints now, run: cargo xtask docs {name}"));
+            stale.push(format!(
+                "{place}: expected what {name} prints now, run: cargo xtask docs {name}"
+            ));
         }
     }
-    if stale.is_empty() { Ok(()) } else { Err(stale.join("\n")) }
+    if stale.is_empty() {
+        Ok(())
+    } else {
+        Err(stale.join("\n"))
+    }
 }
 
 fn page(workspace: &Workspace, name: &str, recipe: &Recipe) -> Result<String, String> {
-    shell::run(
-        Command::new("cargo")
-            .current_dir(&workspace.root)
-            .args(["build", "--quiet", "--package", name, "--bin", name]),
-    )?;
+    shell::run(Command::new("cargo").current_dir(&workspace.root).args([
+        "build",
+        "--quiet",
+        "--package",
+        name,
+        "--bin",
+        name,
+    ]))?;
     let binary = workspace.target_directory.join("debug").join(name);
     let mut page = format!(
         "<!-- Written by `cargo xtask docs` from what the binary prints. Change the code, not this page. -->\n\
@@ -52,14 +61,14 @@ fn page(workspace: &Workspace, name: &str, recipe: &Recipe) -> Result<String, St
     );
     let mut section = |title: &str, argv0: &str, args: &[&str]| {
         let text = help(&binary, argv0, args)?;
-        write!(page, "\n## `{title}`\n\n```text\n{text}```\n").map_err(|error| error.to_string())
+        write!(page, "\n## {title}\n\n```text\n{text}```\n").map_err(|error| error.to_string())
     };
-    section(name, name, &["--help"])?;
+    section("Flags", name, &["--help"])?;
     for subcommand in SUBCOMMANDS {
-        section(&format!("{name} {subcommand}"), name, &[subcommand, "--help"])?;
+        section(&format!("`{name} {subcommand}`"), name, &[subcommand, "--help"])?;
     }
     for dialect in &recipe.dialects {
-        section(&format!("{dialect}` (called by that name: `{dialect} --help"), dialect, &["--help"])?;
+        section(&format!("Called as `{dialect}`"), dialect, &["--help"])?;
     }
     Ok(page)
 }
@@ -67,18 +76,33 @@ fn page(workspace: &Workspace, name: &str, recipe: &Recipe) -> Result<String, St
 /// Runs the binary under another name. The environment is empty because clap prints the values it finds there.
 fn help(binary: &Path, argv0: &str, args: &[&str]) -> Result<String, String> {
     let mut command = Command::new(binary);
-    command.arg0(argv0).args(args).env_clear().env("COLUMNS", "100").stdin(Stdio::null());
-    let output = command.output().map_err(|error| format!("{}: {error}", binary.display()))?;
+    command
+        .arg0(argv0)
+        .args(args)
+        .env_clear()
+        .env("COLUMNS", "100")
+        .stdin(Stdio::null());
+    let output = command
+        .output()
+        .map_err(|error| format!("{}: {error}", binary.display()))?;
     let shown = format!("{} (called {argv0}) {}", binary.display(), args.join(" "));
     if !output.status.success() {
-        return Err(format!("{shown}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()));
+        return Err(format!(
+            "{shown}: {}: {}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr).trim()
+        ));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     if text.trim().is_empty() {
         return Err(format!("{shown}: expected help on stdout, found nothing"));
     }
     // Editors and git dislike blanks at the end of a line.
-    Ok(text.trim_end().lines().map(|line| format!("{}\n", line.trim_end())).collect())
+    Ok(text
+        .trim_end()
+        .lines()
+        .map(|line| format!("{}\n", line.trim_end()))
+        .collect())
 }
 
 #[cfg(test)]
@@ -95,7 +119,10 @@ mod tests {
     #[test]
     fn a_binary_without_help_is_named() {
         let problem = help(Path::new("/bin/sh"), "peer", &["-c", "true"]).expect_err("it says nothing");
-        assert_eq!(problem, "/bin/sh (called peer) -c true: expected help on stdout, found nothing");
+        assert_eq!(
+            problem,
+            "/bin/sh (called peer) -c true: expected help on stdout, found nothing"
+        );
         let problem = help(Path::new("/bin/sh"), "peer", &["-c", "echo no >&2; exit 64"]).expect_err("it fails");
         assert!(problem.ends_with("exit status: 64: no"), "{problem}");
     }

@@ -6,7 +6,10 @@
 //!  cargo metadata ---> workspace-+--> sbom ----------------------> target/images/NAME.cdx.json
 //!  NAME --help ------> docs -----------------------------------> docs/reference/NAME.md
 //! ```
-#![allow(clippy::disallowed_methods, reason = "a developer's tool: it reads the workspace's own files, to their end")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "a developer's tool: it reads the workspace's own files, to their end"
+)]
 
 pub mod archive;
 pub mod binary;

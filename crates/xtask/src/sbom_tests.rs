@@ -24,7 +24,10 @@ const LOCK: &str = "version = 4\n[[package]]\nname = \"libc\"\nversion = \"0.2.1
 
 fn made(created: &str) -> String {
     let metadata = serde_json::from_str(METADATA).expect("valid metadata");
-    let stamp = Stamp { created: created.into(), revision: None };
+    let stamp = Stamp {
+        created: created.into(),
+        revision: None,
+    };
     let toolchain = [("glibc", "2.36".to_owned())];
     document("app", &metadata, &linked(TREE), LOCK, &toolchain, &stamp).expect("a document")
 }
@@ -33,7 +36,12 @@ fn made(created: &str) -> String {
 fn only_what_is_linked_is_listed() {
     let bill: Value = serde_json::from_str(&made("1970-01-01T00:00:00Z")).expect("valid JSON");
     assert_eq!(bill["metadata"]["component"]["name"], "app");
-    let names: Vec<_> = bill["components"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
+    let names: Vec<_> = bill["components"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|item| &item["name"])
+        .collect();
     assert_eq!(names, ["libc", "glibc", "values"]);
 }
 
@@ -51,7 +59,10 @@ fn a_published_crate_has_its_address_hash_and_licence() {
 fn dependencies_are_those_of_the_binary() {
     let bill: Value = serde_json::from_str(&made("1970-01-01T00:00:00Z")).expect("valid JSON");
     let app = &bill["dependencies"].as_array().expect("a list")[1];
-    assert_eq!(*app, json!({ "ref": "workspace:app@0.1.0", "dependsOn": ["workspace:values@0.1.0"] }));
+    assert_eq!(
+        *app,
+        json!({ "ref": "workspace:app@0.1.0", "dependsOn": ["workspace:values@0.1.0"] })
+    );
 }
 
 #[test]

@@ -59,7 +59,9 @@ impl Workspace {
     pub fn load() -> Result<Self, String> {
         let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
         let text = shell::output(
-            Command::new("cargo").args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"]).arg(manifest),
+            Command::new("cargo")
+                .args(["metadata", "--no-deps", "--format-version", "1", "--manifest-path"])
+                .arg(manifest),
         )?;
         serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))
     }
@@ -73,16 +75,26 @@ impl Workspace {
     pub fn recipes(&self, asked: &[String]) -> Result<Vec<(String, Recipe)>, String> {
         let known = self.recipe_names()?;
         if let Some(unknown) = asked.iter().find(|name| !known.contains(name)) {
-            return Err(format!("{unknown}: no images/{unknown}.toml, expected one of: {}", known.join(", ")));
+            return Err(format!(
+                "{unknown}: no images/{unknown}.toml, expected one of: {}",
+                known.join(", ")
+            ));
         }
-        let wanted = known.into_iter().filter(|name| asked.is_empty() || asked.contains(name));
-        wanted.map(|name| self.recipe(&name).map(|recipe| (name, recipe))).collect()
+        let wanted = known
+            .into_iter()
+            .filter(|name| asked.is_empty() || asked.contains(name));
+        wanted
+            .map(|name| self.recipe(&name).map(|recipe| (name, recipe)))
+            .collect()
     }
 
     fn recipe(&self, name: &str) -> Result<Recipe, String> {
         let text = shell::read_text(&self.root.join(format!("images/{name}.toml")))?;
         Recipe::parse(&text).map_err(|problems| {
-            let lines: Vec<_> = problems.iter().map(|problem| format!("images/{name}.toml: {problem}")).collect();
+            let lines: Vec<_> = problems
+                .iter()
+                .map(|problem| format!("images/{name}.toml: {problem}"))
+                .collect();
             lines.join("\n")
         })
     }

@@ -32,11 +32,7 @@ async fn once(command: &Command, occasion: Occasion<'_>, more: &[String]) -> Res
         None => word.clone(),
     });
     let program = words.next().unwrap_or_default();
-    let changed: Vec<_> = occasion
-        .changes
-        .iter()
-        .map(|change| change.path.to_string_lossy())
-        .collect();
+    let changed: Vec<_> = occasion.changes.iter().map(|change| change.path.to_string_lossy()).collect();
     let mut process = Process::new(&program);
     process
         .args(words)
@@ -68,10 +64,7 @@ async fn once(command: &Command, occasion: Occasion<'_>, more: &[String]) -> Res
         Ok(Err(error)) => Err(Trouble::new("exec", format!("{program}: {error}"))),
         Err(_) => {
             drop(group);
-            Err(Trouble::new(
-                "timeout",
-                format!("{program}: not done within {}, killed", Span(command.timeout)),
-            ))
+            Err(Trouble::new("timeout", format!("{program}: not done within {}, killed", Span(command.timeout))))
         }
     }
 }

@@ -14,38 +14,26 @@ pub struct Answer {
 
 pub(super) async fn send(http: &Http, occasion: Occasion<'_>) -> Result<Done, Trouble> {
     let headers = vec![("X-Config-Digest".to_owned(), hex(occasion.digest))];
-    let reply = http
-        .client
-        .send(&Request { headers, body: None })
-        .await
-        .map_err(|error| Trouble {
-            text: error.to_string(),
-            kind: error.kind().label(),
-            status: match error.kind() {
-                http_client::Kind::Status(status) => Some(status),
-                _ => None,
-            },
-            retry_after: error.retry_after(),
-        })?;
+    let reply = http.client.send(&Request { headers, body: None }).await.map_err(|error| Trouble {
+        text: error.to_string(),
+        kind: error.kind().label(),
+        status: match error.kind() {
+            http_client::Kind::Status(status) => Some(status),
+            _ => None,
+        },
+        retry_after: error.retry_after(),
+    })?;
     let body = String::from_utf8_lossy(&reply.body);
     let place = http.client.place();
     if let Some(expected) = http.contains.as_deref().filter(|text| !body.contains(text)) {
-        return Err(Trouble::new(
-            "answer",
-            format!("{place}: expected an answer with {expected}"),
-        ));
+        return Err(Trouble::new("answer", format!("{place}: expected an answer with {expected}")));
     }
     if let (Some(now), Some(old)) = (captured(http, &body), before(place, occasion.before))
         && now == old
     {
-        return Err(Trouble::new(
-            "answer",
-            format!("{place}: still answers as before the app was told: {now}"),
-        ));
+        return Err(Trouble::new("answer", format!("{place}: still answers as before the app was told: {now}")));
     }
-    Ok(Done {
-        status: Some(reply.status),
-    })
+    Ok(Done { status: Some(reply.status) })
 }
 
 /// What the answer is now, if this request will ask whether it has become another.
@@ -53,10 +41,7 @@ pub(super) async fn generation(http: &Http) -> Option<Generation> {
     http.renewed.as_ref()?;
     let reply = http.client.send(&Request::default()).await.ok()?;
     let value = captured(http, &String::from_utf8_lossy(&reply.body))?;
-    Some(Generation::Answer(Answer {
-        of: http.client.place().to_owned(),
-        value,
-    }))
+    Some(Generation::Answer(Answer { of: http.client.place().to_owned(), value }))
 }
 
 fn captured(http: &Http, body: &str) -> Option<String> {

@@ -29,18 +29,12 @@ pub(super) async fn send(line: &Line) -> Result<(), Trouble> {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(Trouble::new("connect", format!("{place}: {error}"))),
         Err(_) => {
-            return Err(Trouble::new(
-                "timeout",
-                format!("{place}: no answer within {}", Span(line.timeout)),
-            ));
+            return Err(Trouble::new("timeout", format!("{place}: no answer within {}", Span(line.timeout))));
         }
     };
     match &line.expect {
         Some(expected) if !answer.contains(expected.as_str()) => {
-            let text = format!(
-                "{place}: expected an answer with \"{expected}\", found \"{}\"",
-                answer.trim()
-            );
+            let text = format!("{place}: expected an answer with \"{expected}\", found \"{}\"", answer.trim());
             Err(Trouble::new("answer", text))
         }
         _ => Ok(()),

@@ -38,12 +38,7 @@ pub struct Trouble {
 
 impl Trouble {
     fn new(kind: &'static str, text: impl Into<String>) -> Self {
-        Self {
-            text: text.into(),
-            kind,
-            status: None,
-            retry_after: None,
-        }
+        Self { text: text.into(), kind, status: None, retry_after: None }
     }
 }
 
@@ -104,11 +99,7 @@ fn print(words: &PerChange, occasion: Occasion<'_>) -> Result<(), Trouble> {
 
 fn touch(path: &Path) -> Result<(), Trouble> {
     let now = FileTimes::new().set_modified(SystemTime::now());
-    let touched = File::options()
-        .append(true)
-        .create(true)
-        .open(path)
-        .and_then(|file| file.set_times(now));
+    let touched = File::options().append(true).create(true).open(path).and_then(|file| file.set_times(now));
     touched.map_err(|error| Trouble::new("touch", format!("{}: {error}", path.display())))
 }
 

@@ -42,9 +42,7 @@ fn matches(of: &Processes, process: &Process) -> bool {
         Processes::Name(name) => {
             // The kernel keeps 15 bytes of the name; the first word of the command line has all of it.
             let first = process.command_line.split(' ').next().unwrap_or_default();
-            let full = Path::new(first.trim_end_matches(':'))
-                .file_name()
-                .is_some_and(|file| file == name.as_str());
+            let full = Path::new(first.trim_end_matches(':')).file_name().is_some_and(|file| file == name.as_str());
             full || process.name == name.as_str() || (name.len() > 15 && process.name == name[..15])
         }
         Processes::CommandLine(pattern) => pattern.is_match(&process.command_line),
@@ -58,18 +56,13 @@ fn from_pidfile(path: &Path) -> Result<Process, Trouble> {
     let pid = pid.ok_or_else(|| Trouble::new("no_process", format!("{}: expected a pid", path.display())))?;
     look(pid).ok_or_else(|| {
         let place = path.display();
-        Trouble::new(
-            "no_process",
-            format!("{place}: no process has pid {pid}; {}", namespace_hint()),
-        )
+        Trouble::new("no_process", format!("{place}: no process has pid {pid}; {}", namespace_hint()))
     })
 }
 
 fn all() -> Vec<Process> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries
-        .filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?))
-        .collect()
+    entries.filter_map(|entry| look(entry.file_name().to_str()?.parse().ok()?)).collect()
 }
 
 fn look(pid: i32) -> Option<Process> {
@@ -81,13 +74,8 @@ fn look(pid: i32) -> Option<Process> {
         return None; // it has ended, and nobody has noticed yet
     }
     let status = String::from_utf8_lossy(&read("status")?).into_owned();
-    let uid = status
-        .lines()
-        .find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
-    let command_line = String::from_utf8_lossy(&read("cmdline")?)
-        .replace('\0', " ")
-        .trim_end()
-        .to_owned();
+    let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
+    let command_line = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ").trim_end().to_owned();
     Some(Process {
         pid,
         parent: fields.get(1)?.parse().ok()?,
@@ -122,10 +110,7 @@ pub(super) fn generation(of: &Processes) -> Result<Generation, Trouble> {
 fn workers(of: &Processes) -> Result<Workers, Trouble> {
     let master = find(of)?;
     let children = all().into_iter().filter(|process| process.parent == master.pid);
-    Ok(Workers {
-        of: of.to_string(),
-        children: children.map(|child| (child.pid, child.started)).collect(),
-    })
+    Ok(Workers { of: of.to_string(), children: children.map(|child| (child.pid, child.started)).collect() })
 }
 
 /// Works once there are children, and none of them was there before.
@@ -135,11 +120,7 @@ pub(super) fn renewed(of: &Processes, before: &[Generation]) -> Result<(), Troub
         Generation::Workers(workers) => Some(workers).filter(|workers| workers.of == now.of),
         Generation::Answer(_) => None,
     });
-    let stayed = now
-        .children
-        .iter()
-        .filter(|child| old.is_some_and(|old| old.children.contains(child)))
-        .count();
+    let stayed = now.children.iter().filter(|child| old.is_some_and(|old| old.children.contains(child))).count();
     match (now.children.len(), stayed) {
         (0, _) => Err(Trouble::new("workers", format!("{of} has no workers"))),
         (_, 0) => Ok(()),
@@ -158,10 +139,7 @@ mod tests {
     #[test]
     fn finds_the_topmost_of_several() {
         let script = "sleep 30 & sleep 30 & wait";
-        let mut shell = std::process::Command::new("sh")
-            .args(["-c", script, "topmost-test"])
-            .spawn()
-            .unwrap();
+        let mut shell = std::process::Command::new("sh").args(["-c", script, "topmost-test"]).spawn().unwrap();
         let pattern = regex_lite::Regex::new("topmost-test").unwrap();
         let found = find(&Processes::CommandLine(pattern)).unwrap();
         assert_eq!(found.pid as u32, shell.id());
@@ -176,10 +154,6 @@ mod tests {
     #[test]
     fn says_that_nothing_matches() {
         let nobody = find(&Processes::Name("no-such-process".into())).unwrap_err();
-        assert!(
-            nobody.text.starts_with("no process matches no-such-process; "),
-            "{}",
-            nobody.text
-        );
+        assert!(nobody.text.starts_with("no process matches no-such-process; "), "{}", nobody.text);
     }
 }

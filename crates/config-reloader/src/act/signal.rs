@@ -34,9 +34,7 @@ fn refused(process: &Process, signal: &Signal, error: Errno) -> Trouble {
     if error != Errno::PERM {
         return Trouble::new("signal", format!("{start}: {error}"));
     }
-    let theirs = process
-        .uid
-        .map_or("another user".to_owned(), |uid| format!("UID {uid}"));
+    let theirs = process.uid.map_or("another user".to_owned(), |uid| format!("UID {uid}"));
     let ours = geteuid().as_raw();
     let text = format!(
         "{start}: not permitted: it runs as {theirs} and this container as UID {ours}; run both as the same UID \

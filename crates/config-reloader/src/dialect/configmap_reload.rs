@@ -83,10 +83,7 @@ impl Flags {
                 Err(error) => problems.push(format!("-webhook-url: {error}")),
             }
         }
-        let target = |path: &PathBuf| file_watch::Target {
-            path: path.clone(),
-            recursive: false,
-        };
+        let target = |path: &PathBuf| file_watch::Target { path: path.clone(), recursive: false };
         let config = Config {
             watch: self.volume_dir.iter().map(target).collect(),
             timing: Timing::default(),
@@ -126,20 +123,14 @@ impl Metrics {
         let named = |name: &str, help: &str| Opts::new(format!("configmap_reload_{name}"), help);
         let metrics = Self {
             last_error: GaugeVec::new(
-                named(
-                    "last_reload_error",
-                    "Whether the last reload resulted in an error (1 for error, 0 for success)",
-                ),
+                named("last_reload_error", "Whether the last reload resulted in an error (1 for error, 0 for success)"),
                 &["webhook"],
             )?,
             last_duration: GaugeVec::new(
                 named("last_request_duration_seconds", "Duration of last webhook request"),
                 &["webhook"],
             )?,
-            successes: CounterVec::new(
-                named("success_reloads_total", "Total success reload calls"),
-                &["webhook"],
-            )?,
+            successes: CounterVec::new(named("success_reloads_total", "Total success reload calls"), &["webhook"])?,
             requests: IntCounterVec::new(
                 named("requests_total", "Total requests by response status code"),
                 &["webhook", "status_code"],
@@ -166,9 +157,7 @@ impl Observer for Metrics {
         let Action::Http(http) = action else { return };
         // `POST http://...`: the label is the URL alone.
         let webhook = http.client.place().split_once(' ').map_or("", |(_, url)| url);
-        self.last_error
-            .with_label_values(&[webhook])
-            .set(f64::from(u8::from(result.is_err())));
+        self.last_error.with_label_values(&[webhook]).set(f64::from(u8::from(result.is_err())));
         let status = match result {
             Ok(done) => {
                 self.last_duration.with_label_values(&[webhook]).set(took.as_secs_f64());

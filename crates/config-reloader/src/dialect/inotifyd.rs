@@ -52,37 +52,23 @@ impl std::str::FromStr for Watched {
             return Err(format!("unknown event {unknown}, expected some of {LETTERS}"));
         }
         if mask.chars().all(|letter| NEVER.contains(letter)) {
-            return Err(format!(
-                "events {mask}: only changes of content are watched: w c n y d m"
-            ));
+            return Err(format!("events {mask}: only changes of content are watched: w c n y d m"));
         }
-        Ok(Self {
-            path: path.into(),
-            mask: mask.into(),
-        })
+        Ok(Self { path: path.into(), mask: mask.into() })
     }
 }
 
 impl Flags {
     pub fn load(&self) -> Result<Config, Failure> {
         let files = self.files.clone();
-        let words = PerChange(Arc::new(move |change| {
-            files.iter().find_map(|watched| watched.words(change))
-        }));
+        let words = PerChange(Arc::new(move |change| files.iter().find_map(|watched| watched.words(change))));
         let tell = if self.program == "-" {
             Action::Print(words)
         } else {
             let timeout = Duration::from_secs(365 * 24 * 3600); // as there: however long it takes
-            Action::Command(Command {
-                words: vec![self.program.clone()],
-                timeout,
-                per_change: Some(words),
-            })
+            Action::Command(Command { words: vec![self.program.clone()], timeout, per_change: Some(words) })
         };
-        let target = |watched: &Watched| file_watch::Target {
-            path: watched.path.clone(),
-            recursive: false,
-        };
+        let target = |watched: &Watched| file_watch::Target { path: watched.path.clone(), recursive: false };
         Ok(Config {
             watch: self.files.iter().map(target).collect(),
             timing: Timing::default(),
@@ -125,9 +111,7 @@ mod tests {
 
     fn words(watched: &str, path: &str, how: How) -> Option<String> {
         let watched: Watched = watched.parse().unwrap();
-        watched
-            .words(&Change { path: path.into(), how })
-            .map(|words| words.join(" "))
+        watched.words(&Change { path: path.into(), how }).map(|words| words.join(" "))
     }
 
     #[test]

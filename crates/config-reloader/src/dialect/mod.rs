@@ -27,9 +27,7 @@ pub enum Dialect {
 /// Under whose name we were called: by the name of the binary, or by `--dialect NAME` as the first argument.
 pub fn called_as(argv: &[OsString]) -> Result<Option<(&'static str, Vec<OsString>)>, Usage> {
     let known = |name: &str| NAMES.into_iter().find(|known| *known == name);
-    let program = argv
-        .first()
-        .map(|path| Path::new(path).file_name().unwrap_or_default().to_string_lossy());
+    let program = argv.first().map(|path| Path::new(path).file_name().unwrap_or_default().to_string_lossy());
     if let Some(name) = program.and_then(|program| known(&program)) {
         return Ok(Some((name, argv.to_vec())));
     }
@@ -90,12 +88,5 @@ pub fn attach(dialect: Option<&Dialect>, sidecar: &Sidecar) -> Result<Option<Box
 
 /// Collects problems, so that all of them are said.
 fn complete(config: Config, problems: Vec<String>) -> Result<Config, Failure> {
-    if problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(Failure {
-            exit: common::Exit::Usage,
-            problems,
-        })
-    }
+    if problems.is_empty() { Ok(config) } else { Err(Failure { exit: common::Exit::Usage, problems }) }
 }

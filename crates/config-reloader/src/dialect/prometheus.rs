@@ -84,11 +84,7 @@ pub struct Flags {
     reload_url: String,
 
     /// The URL that says whether a reload by signal worked
-    #[arg(
-        long,
-        value_name = "URL",
-        default_value = "http://127.0.0.1:9090/api/v1/status/runtimeinfo"
-    )]
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:9090/api/v1/status/runtimeinfo")]
     runtimeinfo_url: String,
 
     /// How to log: logfmt or json
@@ -104,11 +100,7 @@ impl Flags {
     pub fn settle(&self, common: &mut CommonArgs) {
         common.admin_addr = Some(self.listen_address.clone().map_or(Listen::Off, Listen::At));
         common.admin_flag = Some("--listen-address");
-        common.log_format = Some(if self.log_format == "json" {
-            LogFormat::Json
-        } else {
-            LogFormat::Text
-        });
+        common.log_format = Some(if self.log_format == "json" { LogFormat::Json } else { LogFormat::Text });
         let level = match self.log_level.as_str() {
             "all" => "trace",
             "none" => "off",
@@ -122,24 +114,14 @@ impl Flags {
         let once = self.watch_interval.0.is_zero();
         let tell = if once { None } else { self.tell(&mut problems) };
         let verify = if once { None } else { self.verify(&mut problems) };
-        let mut timing = Timing {
-            retry_first: self.retry_interval.0,
-            retry_most: self.retry_interval.0,
-            ..Timing::default()
-        };
+        let mut timing =
+            Timing { retry_first: self.retry_interval.0, retry_most: self.retry_interval.0, ..Timing::default() };
         timing.watch.settle = self.delay_interval.0;
         timing.watch.settle_max = timing.watch.settle_max.max(self.delay_interval.0);
-        timing.watch.fallback = if once {
-            timing.watch.fallback
-        } else {
-            self.watch_interval.0
-        };
+        timing.watch.fallback = if once { timing.watch.fallback } else { self.watch_interval.0 };
         let mut watch: Vec<_> = self.watched_dir.iter().map(watched).collect();
         let output = self.config_envsubst_file.as_ref().zip(self.config_file.as_ref());
-        let prepare = output
-            .map(|(to, from)| self.output(from, to, environment))
-            .into_iter()
-            .collect();
+        let prepare = output.map(|(to, from)| self.output(from, to, environment)).into_iter().collect();
         if output.is_none() {
             watch.extend(self.config_file.as_ref().map(watched));
         }
@@ -148,11 +130,7 @@ impl Flags {
             timing,
             state_file: None,
             // With a config file the app is told at the start; directories alone wait for a change.
-            on_start: if self.config_file.is_some() {
-                OnStart::Always
-            } else {
-                OnStart::Never
-            },
+            on_start: if self.config_file.is_some() { OnStart::Always } else { OnStart::Never },
             once,
             prepare,
             check: Vec::new(),
@@ -166,19 +144,14 @@ impl Flags {
 
     fn output(&self, from: &PathBuf, to: &PathBuf, environment: &Environment) -> Output {
         let mut variables = environment.0.clone();
-        let name = variables
-            .get(&self.statefulset_ordinal_from_envvar)
-            .map_or("", String::as_str);
+        let name = variables.get(&self.statefulset_ordinal_from_envvar).map_or("", String::as_str);
         let ordinal = &name[name.trim_end_matches(|c: char| c.is_ascii_digit()).len()..];
         variables.insert("STATEFULSET_ORDINAL_NUMBER".into(), ordinal.to_owned());
         Output {
             from: from.clone(),
             to: to.clone(),
             gunzip: true,
-            text: Text::Substitute {
-                variables,
-                undefined: Undefined::Keep,
-            },
+            text: Text::Substitute { variables, undefined: Undefined::Keep },
             permissions: None,
             largest: LARGEST.0,
         }
@@ -209,26 +182,15 @@ impl Flags {
 
     fn client(&self, flag: &str, method: &str, url: &str, problems: &mut Vec<String>) -> Option<Client> {
         // The peer never looks at certificates, and what it talks to is in the same pod.
-        let tls = Arc::new(ClientTls {
-            dangerously_skip_verification: true,
-            ..ClientTls::default()
-        });
+        let tls = Arc::new(ClientTls { dangerously_skip_verification: true, ..ClientTls::default() });
         let expect = Expect::codes([200]);
-        let client = Client::new(Target {
-            expect,
-            timeout: self.reload_timeout.0,
-            tls,
-            ..Target::new(method, url)
-        });
+        let client = Client::new(Target { expect, timeout: self.reload_timeout.0, tls, ..Target::new(method, url) });
         client.map_err(|error| problems.push(format!("{flag}: {error}"))).ok()
     }
 
     pub fn attach(&self, sidecar: &Sidecar) -> Result<Box<dyn Observer>, Failure> {
-        let healthy = Answer {
-            status: 200,
-            content_type: "text/plain; charset=utf-8",
-            body: r#"{"status":"up"}"#.into(),
-        };
+        let healthy =
+            Answer { status: 200, content_type: "text/plain; charset=utf-8", body: r#"{"status":"up"}"#.into() };
         sidecar.admin().get("/healthz", move |_| healthy.clone());
         Metrics::new(sidecar.metrics(), &self.reload_method)
             .map(|metrics| Box::new(metrics) as Box<dyn Observer>)
@@ -237,10 +199,7 @@ impl Flags {
 }
 
 fn watched(path: &PathBuf) -> file_watch::Target {
-    file_watch::Target {
-        path: path.clone(),
-        recursive: false,
-    }
+    file_watch::Target { path: path.clone(), recursive: false }
 }
 
 /// The peer's metrics, under its names.
@@ -264,34 +223,16 @@ impl Metrics {
         }
         let counter = |name: &str, help: &str| kept(registry, IntCounter::new(name, help)?);
         let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help)?);
-        let info = Opts::new(
-            "reloader_info",
-            "A metric with a constant '1' value labeled by reload method.",
-        );
+        let info = Opts::new("reloader_info", "A metric with a constant '1' value labeled by reload method.");
         kept(registry, IntGauge::with_opts(info.const_label("method", method))?)?.set(1);
-        counter(
-            "reloader_watch_errors_total",
-            "Total number of errors received by the reloader from the watcher.",
-        )?;
+        counter("reloader_watch_errors_total", "Total number of errors received by the reloader from the watcher.")?;
         let time = "Timestamp of the last successful reload";
         Ok(Self {
             reloads: counter("reloader_reloads_total", "Total number of reload requests.")?,
-            failed: counter(
-                "reloader_reloads_failed_total",
-                "Total number of reload requests that failed.",
-            )?,
-            successful: gauge(
-                "reloader_last_reload_successful",
-                "Whether the last reload attempt was successful",
-            )?,
-            success_time: kept(
-                registry,
-                Gauge::new("reloader_last_reload_success_timestamp_seconds", time)?,
-            )?,
-            applies: counter(
-                "reloader_config_apply_operations_total",
-                "Total number of config apply operations.",
-            )?,
+            failed: counter("reloader_reloads_failed_total", "Total number of reload requests that failed.")?,
+            successful: gauge("reloader_last_reload_successful", "Whether the last reload attempt was successful")?,
+            success_time: kept(registry, Gauge::new("reloader_last_reload_success_timestamp_seconds", time)?)?,
+            applies: counter("reloader_config_apply_operations_total", "Total number of config apply operations.")?,
             failed_applies: counter(
                 "reloader_config_apply_operations_failed_total",
                 "Total number of config apply operations that failed.",

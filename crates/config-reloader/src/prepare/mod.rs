@@ -56,10 +56,7 @@ fn pairs(output: &Output) -> Result<Vec<(PathBuf, PathBuf)>, String> {
     if !output.from.is_dir() {
         return Ok(vec![(output.from.clone(), output.to.clone())]);
     }
-    let files = file_watch::expand(&file_watch::Target {
-        path: output.from.clone(),
-        recursive: true,
-    });
+    let files = file_watch::expand(&file_watch::Target { path: output.from.clone(), recursive: true });
     let pair = |from: PathBuf| {
         let name = from.strip_prefix(&output.from).map_err(|error| error.to_string())?;
         let to = output.to.join(name);
@@ -75,16 +72,9 @@ fn stage_one(output: &Output, from: &Path, to: &Path) -> Result<StagedFile, Stri
     if !metadata.is_file() {
         return Err("the source is not a regular file".into());
     }
-    let directory = to
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let directory = to.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    let name = to
-        .file_name()
-        .ok_or("expected a file name to write to")?
-        .to_string_lossy()
-        .into_owned();
+    let name = to.file_name().ok_or("expected a file name to write to")?.to_string_lossy().into_owned();
     let mut file = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
         .suffix(STAGED)
@@ -93,19 +83,11 @@ fn stage_one(output: &Output, from: &Path, to: &Path) -> Result<StagedFile, Stri
     let unpacked = unpack(source, output.gunzip).map_err(spoken)?;
     let unexpanded = write(output, unpacked, file.as_file_mut())?;
     let permissions = output.permissions.unwrap_or(metadata.permissions().mode() & 0o777);
-    file.as_file()
-        .set_permissions(Permissions::from_mode(permissions))
-        .map_err(spoken)?;
+    file.as_file().set_permissions(Permissions::from_mode(permissions)).map_err(spoken)?;
     file.as_file().sync_all().map_err(spoken)?;
     let hash = File::open(file.path()).and_then(hash_of).map_err(spoken)?;
     let in_place = File::open(to).and_then(hash_of).ok();
-    Ok(StagedFile {
-        file,
-        to: to.into(),
-        hash,
-        in_place,
-        unexpanded,
-    })
+    Ok(StagedFile { file, to: to.into(), hash, in_place, unexpanded })
 }
 
 /// Unpacks what is gzip by its first bytes, if that is wanted; the rest passes as it is.
@@ -118,11 +100,7 @@ fn unpack(mut source: File, gunzip: bool) -> io::Result<Box<dyn Read>> {
     Read::by_ref(&mut source).take(2).read_to_end(&mut magic)?;
     let is_gzip = magic == [0x1f, 0x8b];
     let whole = io::Cursor::new(magic).chain(source);
-    Ok(if is_gzip {
-        Box::new(MultiGzDecoder::new(whole))
-    } else {
-        Box::new(whole)
-    })
+    Ok(if is_gzip { Box::new(MultiGzDecoder::new(whole)) } else { Box::new(whole) })
 }
 
 /// Writes what the source becomes. Says how many variables were left as they stand.
@@ -147,11 +125,7 @@ fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<us
     let (made, unexpanded) = match text {
         Text::Verbatim => (bytes, 0),
         Text::Substitute { variables, undefined } => substitute::substitute(&bytes, variables, *undefined)?,
-        Text::Template {
-            variables,
-            files,
-            undefined,
-        } => {
+        Text::Template { variables, files, undefined } => {
             let text = String::from_utf8(bytes).map_err(|_| "a template must be UTF-8 text")?;
             (template::render(&text, variables, files, *undefined, largest)?, 0)
         }
@@ -163,18 +137,12 @@ fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<us
 impl Staged {
     /// One hash for all that will be in place.
     pub fn digest(&self) -> Hash {
-        hash_all(
-            self.0
-                .iter()
-                .flat_map(|staged| [staged.to.as_os_str().as_encoded_bytes(), &staged.hash]),
-        )
+        hash_all(self.0.iter().flat_map(|staged| [staged.to.as_os_str().as_encoded_bytes(), &staged.hash]))
     }
 
     /// Whether some file that is in place already will become another.
     pub fn replaces(&self) -> bool {
-        self.0
-            .iter()
-            .any(|staged| staged.in_place.is_some_and(|old| old != staged.hash))
+        self.0.iter().any(|staged| staged.in_place.is_some_and(|old| old != staged.hash))
     }
 
     /// Whether publishing would change nothing.
@@ -231,15 +199,8 @@ impl Published {
 
     /// Puts the versions before in place again. Says how many files that were.
     pub fn roll_back(&self) -> usize {
-        let back = |path: &Path| {
-            fs::rename(last_good(path), path)
-                .and_then(|()| sync_directory(path))
-                .is_ok()
-        };
-        self.replaced
-            .iter()
-            .filter(|(path, was_there)| *was_there && back(path))
-            .count()
+        let back = |path: &Path| fs::rename(last_good(path), path).and_then(|()| sync_directory(path)).is_ok();
+        self.replaced.iter().filter(|(path, was_there)| *was_there && back(path)).count()
     }
 }
 
@@ -258,27 +219,15 @@ fn keep(path: &Path) -> io::Result<()> {
 
 /// A rename is only safe from a power cut once its directory is.
 fn sync_directory(path: &Path) -> io::Result<()> {
-    let directory = path
-        .parent()
-        .filter(|parent| !parent.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     File::open(directory)?.sync_all()
 }
 
 /// Removes what a crash has left behind.
 pub fn clear_leftovers(outputs: &[Output]) {
     for output in outputs {
-        let directory = if output.from.is_dir() {
-            Some(output.to.as_path())
-        } else {
-            output.to.parent()
-        };
-        for entry in directory
-            .and_then(|dir| fs::read_dir(dir).ok())
-            .into_iter()
-            .flatten()
-            .flatten()
-        {
+        let directory = if output.from.is_dir() { Some(output.to.as_path()) } else { output.to.parent() };
+        for entry in directory.and_then(|dir| fs::read_dir(dir).ok()).into_iter().flatten().flatten() {
             if entry.file_name().to_string_lossy().ends_with(STAGED) {
                 let _ = fs::remove_file(entry.path());
             }

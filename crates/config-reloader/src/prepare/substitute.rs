@@ -16,10 +16,7 @@ pub(super) fn substitute(
     while let Some(at) = rest.windows(2).position(|pair| pair == b"$(") {
         output.extend_from_slice(&rest[..at]);
         rest = &rest[at..];
-        let reference = rest
-            .iter()
-            .position(|byte| *byte == b')')
-            .map(|end| (&rest[2..end], end + 1));
+        let reference = rest.iter().position(|byte| *byte == b')').map(|end| (&rest[2..end], end + 1));
         let Some((name, length)) = reference.filter(|(name, _)| is_name(name)) else {
             output.extend_from_slice(&rest[..2]);
             rest = &rest[2..];
@@ -72,10 +69,7 @@ mod tests {
 
     #[test]
     fn unknown_variables_are_all_named_or_kept() {
-        assert_eq!(
-            done("$(A) $(HOST) $(B)", Undefined::Error),
-            Err("no such variable: A, B".into())
-        );
+        assert_eq!(done("$(A) $(HOST) $(B)", Undefined::Error), Err("no such variable: A, B".into()));
         assert_eq!(done("$(A) $(HOST)", Undefined::Keep), Ok("$(A) db".into()));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf};
 
-use minijinja::{Environment, UndefinedBehavior, Value, syntax::SyntaxConfig};
+use minijinja::{Environment, UndefinedBehavior, Value, filters, functions, syntax::SyntaxConfig, tests};
 use values::ByteSize;
 
 use crate::config::Undefined;
@@ -25,15 +25,10 @@ pub(super) fn render(
         // Mounted Secrets have no newline at the end, files made with an editor do.
         contents.insert(name.clone(), Value::from(content.trim_end_matches('\n')));
     }
-    let env: BTreeMap<String, Value> = variables
-        .iter()
-        .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-        .collect();
-    let root = Value::from(BTreeMap::from([
-        ("env", Value::from(env)),
-        ("files", Value::from(contents)),
-    ]));
-    let mut jinja = Environment::new();
+    let env: BTreeMap<String, Value> =
+        variables.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect();
+    let root = Value::from(BTreeMap::from([("env", Value::from(env)), ("files", Value::from(contents))]));
+    let mut jinja = vocabulary();
     // A config file that loses its last newline is a change that nobody asked for.
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     jinja.set_syntax(syntax.map_err(|error| spoken(&error))?);
@@ -42,18 +37,39 @@ pub(super) fn render(
         Undefined::Error => UndefinedBehavior::Strict,
         Undefined::Keep => UndefinedBehavior::Chainable,
     });
-    let mut output = Capped {
-        bytes: Vec::new(),
-        largest,
-    };
+    let mut output = Capped { bytes: Vec::new(), largest };
     let template = jinja.template_from_str(text).map_err(|error| spoken(&error))?;
-    template
-        .render_captured_to(root, &mut output)
-        .map_err(|error| match output.bytes.len() as u64 >= largest {
-            true => format!("the result is larger than {}; see `largest`", ByteSize(largest)),
-            false => spoken(&error),
-        })?;
+    template.render_captured_to(root, &mut output).map_err(|error| match output.bytes.len() as u64 >= largest {
+        true => format!("the result is larger than {}; see `largest`", ByteSize(largest)),
+        false => spoken(&error),
+    })?;
     Ok(output.bytes)
+}
+
+/// The filters and tests that config files use. All that Jinja has would be 200 KiB more of every pod's memory.
+fn vocabulary() -> Environment<'static> {
+    let mut jinja = Environment::empty();
+    jinja.add_filter("default", filters::default);
+    jinja.add_filter("first", filters::first);
+    jinja.add_filter("indent", filters::indent);
+    jinja.add_filter("int", filters::int);
+    jinja.add_filter("items", filters::items);
+    jinja.add_filter("join", filters::join);
+    jinja.add_filter("last", filters::last);
+    jinja.add_filter("length", filters::length);
+    jinja.add_filter("lines", filters::lines);
+    jinja.add_filter("lower", filters::lower);
+    jinja.add_filter("replace", filters::replace);
+    jinja.add_filter("sort", filters::sort);
+    jinja.add_filter("split", filters::split);
+    jinja.add_filter("trim", filters::trim);
+    jinja.add_filter("upper", filters::upper);
+    jinja.add_test("defined", tests::is_defined);
+    jinja.add_test("endingwith", tests::is_endingwith);
+    jinja.add_test("startingwith", tests::is_startingwith);
+    jinja.add_test("undefined", tests::is_undefined);
+    jinja.add_function("range", functions::range);
+    jinja
 }
 
 /// Line, what is wrong, and what is behind it; without the values of variables.
@@ -72,11 +88,7 @@ impl io::Write for Capped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let room = (self.largest as usize).saturating_sub(self.bytes.len());
         self.bytes.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        if bytes.len() > room {
-            Err(io::ErrorKind::FileTooLarge.into())
-        } else {
-            Ok(bytes.len())
-        }
+        if bytes.len() > room { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes.len()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -91,7 +103,7 @@ impl fmt::Debug for Capped {
 }
 
 #[cfg(test)]
-mod tests {
+mod unit {
     use super::*;
 
     fn done(text: &str, undefined: Undefined) -> Result<String, String> {
@@ -103,26 +115,15 @@ mod tests {
     #[test]
     fn variables_loops_and_defaults_work() {
         assert_eq!(done("host={{ env.HOST }}\n", Undefined::Error).unwrap(), "host=db\n");
-        assert_eq!(
-            done("{% for i in range(3) %}{{ i }}{% endfor %}", Undefined::Error).unwrap(),
-            "012"
-        );
+        assert_eq!(done("{% for i in range(3) %}{{ i }}{% endfor %}", Undefined::Error).unwrap(), "012");
         assert_eq!(done("{{ env.NO | default('x') }}", Undefined::Error).unwrap(), "x");
         assert_eq!(done("[{{ env.NO }}]", Undefined::Keep).unwrap(), "[]");
     }
 
     #[test]
     fn mistakes_are_said_with_their_line() {
-        assert!(
-            done("a\n{{ env.NO }}", Undefined::Error)
-                .unwrap_err()
-                .starts_with("line 2: undefined value")
-        );
-        assert!(
-            done("a\n{% if %}", Undefined::Error)
-                .unwrap_err()
-                .starts_with("line 2: syntax error")
-        );
+        assert!(done("a\n{{ env.NO }}", Undefined::Error).unwrap_err().starts_with("line 2: undefined value"));
+        assert!(done("a\n{% if %}", Undefined::Error).unwrap_err().starts_with("line 2: syntax error"));
         assert!(done("{% include '/etc/passwd' %}", Undefined::Error).is_err());
     }
 
@@ -131,9 +132,6 @@ mod tests {
         let endless = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}";
         assert!(done(endless, Undefined::Error).unwrap_err().contains("fuel"));
         let growing = "{% for a in range(9999) %}xxxxxxxxxx{% endfor %}";
-        assert_eq!(
-            done(growing, Undefined::Error),
-            Err("the result is larger than 1000; see `largest`".into())
-        );
+        assert_eq!(done(growing, Undefined::Error), Err("the result is larger than 1000; see `largest`".into()));
     }
 }

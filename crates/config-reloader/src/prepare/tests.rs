@@ -5,14 +5,7 @@ use std::{io::Write as _, os::unix::fs::MetadataExt};
 use super::*;
 
 fn output(from: PathBuf, to: PathBuf) -> Output {
-    Output {
-        from,
-        to,
-        gunzip: true,
-        text: Text::Verbatim,
-        permissions: None,
-        largest: 1 << 20,
-    }
+    Output { from, to, gunzip: true, text: Text::Verbatim, permissions: None, largest: 1 << 20 }
 }
 
 fn read(path: &Path) -> String {
@@ -20,10 +13,8 @@ fn read(path: &Path) -> String {
 }
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = fs::read_dir(dir)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }
@@ -38,10 +29,7 @@ fn publishing_replaces_in_one_step_and_rolling_back_restores() {
     let staged = stage(&outputs).unwrap();
     assert!(!staged.replaces(), "there is nothing to replace yet");
     staged.publish().unwrap();
-    assert_eq!(
-        (read(&to), fs::metadata(&to).unwrap().mode() & 0o777),
-        ("one".into(), 0o640)
-    );
+    assert_eq!((read(&to), fs::metadata(&to).unwrap().mode() & 0o777), ("one".into(), 0o640));
 
     fs::write(&from, "two").unwrap();
     let staged = stage(&outputs).unwrap();

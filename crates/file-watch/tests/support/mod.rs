@@ -15,23 +15,12 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(crate) fn playground() -> TempDir {
     let memory = Path::new("/dev/shm");
-    let place = if memory.is_dir() {
-        memory.to_path_buf()
-    } else {
-        std::env::temp_dir()
-    };
-    tempfile::Builder::new()
-        .prefix("file-watch-")
-        .tempdir_in(place)
-        .unwrap()
+    let place = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
+    tempfile::Builder::new().prefix("file-watch-").tempdir_in(place).unwrap()
 }
 
 pub(crate) fn quick() -> Options {
-    Options {
-        settle: Duration::from_millis(40),
-        settle_max: Duration::from_secs(2),
-        ..Options::default()
-    }
+    Options { settle: Duration::from_millis(40), settle_max: Duration::from_secs(2), ..Options::default() }
 }
 
 pub(crate) fn watch(path: impl Into<PathBuf>) -> FileWatch {
@@ -39,13 +28,7 @@ pub(crate) fn watch(path: impl Into<PathBuf>) -> FileWatch {
 }
 
 pub(crate) fn watching(path: impl Into<PathBuf>, recursive: bool) -> FileWatch {
-    let watch = FileWatch::new(
-        vec![Target {
-            path: path.into(),
-            recursive,
-        }],
-        quick(),
-    );
+    let watch = FileWatch::new(vec![Target { path: path.into(), recursive }], quick());
     assert_eq!(*watch.mode(), Mode::Events, "the tests need a free inotify instance");
     watch
 }

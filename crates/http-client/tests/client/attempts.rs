@@ -10,10 +10,7 @@ use values::Secret;
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\nX-Answer: 42\r\n\r\nyes";
 
 fn post(url: impl Into<String>) -> Target {
-    Target {
-        timeout: Duration::from_secs(10),
-        ..Target::new("POST", url)
-    }
+    Target { timeout: Duration::from_secs(10), ..Target::new("POST", url) }
 }
 
 async fn send(target: Target) -> Result<Reply, Error> {
@@ -32,56 +29,26 @@ async fn sends_what_was_configured_and_reads_the_answer() {
     target.body = Some(b"from the target".to_vec());
     let client = Client::new(target).unwrap();
     let reply = client.send(&Request::default()).await.unwrap();
-    assert_eq!(
-        (reply.status, reply.body.as_slice(), reply.truncated),
-        (200, &b"yes"[..], false)
-    );
+    assert_eq!((reply.status, reply.body.as_slice(), reply.truncated), (200, &b"yes"[..], false));
     assert_eq!(reply.header("x-answer"), Some("42"));
     assert!(reply.elapsed > Duration::ZERO);
     let seen = server.last().to_lowercase();
     assert!(seen.starts_with("post /-/reload http/1.1\r\n"), "{seen}");
-    assert!(
-        seen.contains("\r\nx-one: 1\r\n") && seen.contains("\r\nuser-agent: pillion/"),
-        "{seen}"
-    );
+    assert!(seen.contains("\r\nx-one: 1\r\n") && seen.contains("\r\nuser-agent: pillion/"), "{seen}");
     assert!(seen.ends_with("\r\n\r\nfrom the target"), "{seen}");
-    let request = Request {
-        headers: vec![("x-two".into(), "replaced".into())],
-        body: Some(b"mine".to_vec()),
-    };
+    let request = Request { headers: vec![("x-two".into(), "replaced".into())], body: Some(b"mine".to_vec()) };
     client.send(&request).await.unwrap();
     let seen = server.last();
-    assert!(
-        seen.contains("x-two: replaced") && !seen.contains("x-two: 2") && seen.ends_with("\r\n\r\nmine"),
-        "{seen}"
-    );
+    assert!(seen.contains("x-two: replaced") && !seen.contains("x-two: 2") && seen.ends_with("\r\n\r\nmine"), "{seen}");
 }
 
 #[tokio::test]
 async fn an_empty_post_has_a_length() {
     let server = Server::saying(OK);
     send(post(server.url())).await.unwrap();
-    assert_eq!(
-        server
-            .last()
-            .to_lowercase()
-            .matches("\r\ncontent-length: 0\r\n")
-            .count(),
-        1,
-        "{}",
-        server.last()
-    );
-    send(Target {
-        method: "GET".into(),
-        ..post(server.url())
-    })
-    .await
-    .unwrap();
-    assert!(
-        !server.last().to_lowercase().contains("content-length"),
-        "{}",
-        server.last()
-    );
+    assert_eq!(server.last().to_lowercase().matches("\r\ncontent-length: 0\r\n").count(), 1, "{}", server.last());
+    send(Target { method: "GET".into(), ..post(server.url()) }).await.unwrap();
+    assert!(!server.last().to_lowercase().contains("content-length"), "{}", server.last());
 }
 
 #[tokio::test]
@@ -89,56 +56,29 @@ async fn a_hanging_server_costs_the_timeout() {
     let (closed, noticed) = mpsc::sync_channel(8);
     let after_head = Server::start(move |request, wire| {
         if request.contains("/body") {
-            wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-                .unwrap();
+            wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
         } else if request.contains("/error") {
-            wire.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nhalf a reason\n")
-                .unwrap();
+            wire.write_all(b"HTTP/1.1 503 Busy\r\nContent-Length: 100\r\n\r\nhalf a reason\n").unwrap();
         }
         closed.send(until_closed(wire)).unwrap();
     });
     let at = |path: &str| format!("http://127.0.0.1:{}{path}", after_head.port);
     for (url, expected, kind) in [
         (at("/head"), "no answer within 300ms", Kind::Timeout),
-        (
-            at("/body"),
-            "answered 200, but no end of the body within 300ms",
-            Kind::Timeout,
-        ),
-        (
-            at("/error"),
-            "answered 503, expected 200-299: \"half a reason\"",
-            Kind::Status(503),
-        ),
-        (
-            format!("http://127.0.0.1:{}/", silent_port()),
-            "no answer within 300ms",
-            Kind::Timeout,
-        ),
+        (at("/body"), "answered 200, but no end of the body within 300ms", Kind::Timeout),
+        (at("/error"), "answered 503, expected 200-299: \"half a reason\"", Kind::Status(503)),
+        (format!("http://127.0.0.1:{}/", silent_port()), "no answer within 300ms", Kind::Timeout),
         // The handshake is inside the timeout, too.
-        (
-            format!("https://127.0.0.1:{}/", silent_port()),
-            "no answer within 300ms",
-            Kind::Timeout,
-        ),
+        (format!("https://127.0.0.1:{}/", silent_port()), "no answer within 300ms", Kind::Timeout),
     ] {
         let begun = Instant::now();
-        let mut target = Target {
-            timeout: Duration::from_millis(300),
-            ..post(&url)
-        };
-        target.tls = std::sync::Arc::new(tls::ClientTls {
-            dangerously_skip_verification: true,
-            ..Default::default()
-        });
+        let mut target = Target { timeout: Duration::from_millis(300), ..post(&url) };
+        target.tls = std::sync::Arc::new(tls::ClientTls { dangerously_skip_verification: true, ..Default::default() });
         let error = refusal(target).await;
         assert_eq!(error.to_string(), format!("POST {url}: {expected}"));
         assert_eq!(error.kind(), kind);
         let cost = begun.elapsed();
-        assert!(
-            cost >= Duration::from_millis(290) && cost < Duration::from_millis(1500),
-            "{url} cost {cost:?}"
-        );
+        assert!(cost >= Duration::from_millis(290) && cost < Duration::from_millis(1500), "{url} cost {cost:?}");
     }
     // And nothing stays behind: the server saw each of its three connections end.
     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -151,8 +91,7 @@ async fn a_hanging_server_costs_the_timeout() {
 async fn ten_gigabytes_cost_64_kib() {
     let (done, written) = mpsc::sync_channel(1);
     let server = Server::start(move |_, wire| {
-        wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n")
-            .unwrap();
+        wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 10737418240\r\n\r\n").unwrap();
         let block = [b'x'; 16 * 1024];
         let mut total = 0_u64;
         while total < 10_737_418_240 && wire.write_all(&block).is_ok() {
@@ -188,10 +127,7 @@ async fn endless_headers_are_refused() {
     });
     let error = refusal(post(server.url())).await;
     assert_eq!(error.kind(), Kind::Read);
-    assert_eq!(
-        error.to_string(),
-        format!("POST {}: message head is too large", server.url())
-    );
+    assert_eq!(error.to_string(), format!("POST {}: message head is too large", server.url()));
 }
 
 #[tokio::test]
@@ -209,12 +145,7 @@ async fn redirects_are_refused_and_named() {
     );
     assert_eq!((error.kind(), error.kind().label()), (Kind::Redirect, "redirect"));
     // Who expects it, gets it.
-    let reply = send(Target {
-        expect: Expect::codes([302]),
-        ..post(server.url())
-    })
-    .await
-    .unwrap();
+    let reply = send(Target { expect: Expect::codes([302]), ..post(server.url()) }).await.unwrap();
     assert_eq!(reply.status, 302);
     assert_eq!(server.seen.lock().unwrap().len(), 2);
 }
@@ -226,32 +157,17 @@ async fn an_unexpected_status_is_told_with_its_first_line() {
     let error = refusal(post(server.url())).await;
     assert_eq!(
         error.to_string(),
-        format!(
-            "POST {}: answered 500, expected 200-299: \"failed to reload:bad\"",
-            server.url()
-        )
+        format!("POST {}: answered 500, expected 200-299: \"failed to reload:bad\"", server.url())
     );
     assert_eq!((error.kind(), error.kind().label()), (Kind::Status(500), "status"));
-    assert_eq!(
-        send(Target {
-            expect: Expect::any(),
-            ..post(server.url())
-        })
-        .await
-        .unwrap()
-        .status,
-        500
-    );
+    assert_eq!(send(Target { expect: Expect::any(), ..post(server.url()) }).await.unwrap().status, 500);
 }
 
 #[tokio::test]
 async fn connection_refused_reads_well() {
     let port = closed_port();
     let error = refusal(post(format!("http://127.0.0.1:{port}/-/reload"))).await;
-    assert_eq!(
-        error.to_string(),
-        format!("POST http://127.0.0.1:{port}/-/reload: connection refused")
-    );
+    assert_eq!(error.to_string(), format!("POST http://127.0.0.1:{port}/-/reload: connection refused"));
     assert_eq!((error.kind(), error.kind().label()), (Kind::Connect, "connect"));
     assert_eq!(format!("{error:?}"), error.to_string());
 }
@@ -261,34 +177,21 @@ async fn an_unknown_name_reads_well() {
     let error = refusal(post("http://no-such-host.invalid/x")).await;
     assert_eq!(error.kind(), Kind::Connect);
     let text = error.to_string();
-    assert!(
-        text.starts_with("POST http://no-such-host.invalid/x: cannot resolve no-such-host.invalid: "),
-        "{text}"
-    );
-    assert!(
-        !text.contains("dns error") && !text.contains("os error") && !text.contains("lookup"),
-        "{text}"
-    );
+    assert!(text.starts_with("POST http://no-such-host.invalid/x: cannot resolve no-such-host.invalid: "), "{text}");
+    assert!(!text.contains("dns error") && !text.contains("os error") && !text.contains("lookup"), "{text}");
 }
 
 #[tokio::test]
 async fn a_broken_answer_reads_well() {
     let nothing = Server::start(|_, _| ());
     let error = refusal(post(nothing.url())).await;
-    assert_eq!(
-        error.to_string(),
-        format!("POST {}: connection closed before message completed", nothing.url())
-    );
+    assert_eq!(error.to_string(), format!("POST {}: connection closed before message completed", nothing.url()));
     assert_eq!(error.kind(), Kind::Read);
     let half = Server::start(|_, wire| {
-        wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf")
-            .unwrap();
+        wire.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf").unwrap();
     });
     let text = refusal(post(half.url())).await.to_string();
-    assert!(
-        text.starts_with(&format!("POST {}: answered 200, then ", half.url())),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("POST {}: answered 200, then ", half.url())), "{text}");
     let other = Server::saying("220 mail.example ESMTP\r\n\r\n");
     let error = refusal(post(other.url())).await;
     assert_eq!(error.kind(), Kind::Read);
@@ -304,54 +207,23 @@ async fn mistakes_are_refused_before_anything_is_sent() {
     };
     let header = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
     let good = || post("http://a.example/");
+    assert_eq!(error(post("a.example")), "POST a.example: not a URL: relative URL without a base");
+    assert_eq!(error(post("ftp://a/")), "POST ftp://a/: scheme \"ftp\": expected http or https");
     assert_eq!(
-        error(post("a.example")),
-        "POST a.example: not a URL: relative URL without a base"
-    );
-    assert_eq!(
-        error(post("ftp://a/")),
-        "POST ftp://a/: scheme \"ftp\": expected http or https"
-    );
-    assert_eq!(
-        error(Target {
-            method: "GE T".into(),
-            ..good()
-        }),
+        error(Target { method: "GE T".into(), ..good() }),
         "GE T http://a.example/: method \"GE T\": expected one like GET or POST"
     );
     assert_eq!(
-        error(Target {
-            headers: header("X-Token", "hunter2\r\nX: y"),
-            ..good()
-        }),
+        error(Target { headers: header("X-Token", "hunter2\r\nX: y"), ..good() }),
         "POST http://a.example/: header \"X-Token\": its value has characters that a header cannot carry"
     );
-    assert!(
-        error(Target {
-            headers: header("a b", ""),
-            ..good()
-        })
-        .ends_with("header \"a b\": not a header name")
-    );
-    assert!(
-        error(Target {
-            timeout: Duration::ZERO,
-            ..good()
-        })
-        .ends_with("timeout 0s: expected more")
-    );
+    assert!(error(Target { headers: header("a b", ""), ..good() }).ends_with("header \"a b\": not a header name"));
+    assert!(error(Target { timeout: Duration::ZERO, ..good() }).ends_with("timeout 0s: expected more"));
     let auth = Some(Auth::Bearer(SecretSource::Value(Secret::new("t"))));
-    let both = Target {
-        headers: header("authorization", "x"),
-        auth: auth.clone(),
-        ..good()
-    };
+    let both = Target { headers: header("authorization", "x"), auth: auth.clone(), ..good() };
     assert!(error(both).ends_with("both auth and an Authorization header are given, expected one"));
     let client = Client::new(Target { auth, ..good() }).unwrap();
-    let request = Request {
-        headers: header("Authorization", "x"),
-        body: None,
-    };
+    let request = Request { headers: header("Authorization", "x"), body: None };
     assert_eq!(client.send(&request).await.unwrap_err().kind(), Kind::CreateRequest);
 }
 
@@ -360,9 +232,7 @@ async fn credentials_are_sent_and_userinfo_gives_way() {
     let server = Server::saying(OK);
     let authorization = || {
         let last = server.last();
-        let line = last
-            .lines()
-            .find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned));
+        let line = last.lines().find_map(|line| line.strip_prefix("authorization: ").map(str::to_owned));
         line.unwrap_or_default()
     };
     let with_userinfo = server.url().replace("http://", "http://me:p%40ss@");
@@ -370,30 +240,12 @@ async fn credentials_are_sent_and_userinfo_gives_way() {
     send(post(&with_userinfo)).await.unwrap();
     assert_eq!(authorization(), "Basic bWU6cEBzcw==");
     assert!(!server.last().contains("me:"), "{}", server.last());
-    let basic = Auth::Basic {
-        user: "other".into(),
-        password: secret("word"),
-    };
-    send(Target {
-        auth: Some(basic),
-        ..post(&with_userinfo)
-    })
-    .await
-    .unwrap();
+    let basic = Auth::Basic { user: "other".into(), password: secret("word") };
+    send(Target { auth: Some(basic), ..post(&with_userinfo) }).await.unwrap();
     assert_eq!(authorization(), "Basic b3RoZXI6d29yZA==");
-    send(Target {
-        auth: Some(Auth::Bearer(secret("tok"))),
-        ..post(server.url())
-    })
-    .await
-    .unwrap();
+    send(Target { auth: Some(Auth::Bearer(secret("tok"))), ..post(server.url()) }).await.unwrap();
     assert_eq!(authorization(), "Bearer tok");
-    send(Target {
-        headers: vec![("Authorization".into(), "Own x".into())],
-        ..post(&with_userinfo)
-    })
-    .await
-    .unwrap();
+    send(Target { headers: vec![("Authorization".into(), "Own x".into())], ..post(&with_userinfo) }).await.unwrap();
     assert_eq!(authorization(), "Own x");
 }
 
@@ -405,31 +257,14 @@ async fn password_file_is_reread() {
     let server = Server::saying(OK);
     let auth = Some(Auth::Bearer(SecretSource::File(file.clone())));
     // Also when connections are kept.
-    let client = Client::new(Target {
-        auth,
-        keep_connections: true,
-        ..post(server.url())
-    })
-    .unwrap();
+    let client = Client::new(Target { auth, keep_connections: true, ..post(server.url()) }).unwrap();
     client.send(&Request::default()).await.unwrap();
-    assert!(
-        server.last().contains("authorization: Bearer first\r\n"),
-        "{}",
-        server.last()
-    );
+    assert!(server.last().contains("authorization: Bearer first\r\n"), "{}", server.last());
     std::fs::write(&file, "second").unwrap();
     client.send(&Request::default()).await.unwrap();
-    assert!(
-        server.last().contains("authorization: Bearer second\r\n"),
-        "{}",
-        server.last()
-    );
+    assert!(server.last().contains("authorization: Bearer second\r\n"), "{}", server.last());
     std::fs::write(&file, "\n").unwrap();
-    let expected = format!(
-        "POST {}: {}: the file is empty, expected a secret",
-        server.url(),
-        file.display()
-    );
+    let expected = format!("POST {}: {}: the file is empty, expected a secret", server.url(), file.display());
     assert_eq!(client.check().unwrap_err().to_string(), expected);
     std::fs::remove_file(&file).unwrap();
     let error = client.send(&Request::default()).await.unwrap_err();
@@ -449,15 +284,11 @@ async fn secrets_never_appear_in_errors_or_debug() {
     });
     let redirect = Server::start(|request, wire| {
         let line = request.replace("\r\n", " ");
-        wire.write_all(format!("HTTP/1.1 307 No\r\nLocation: /{line}\r\n\r\n").as_bytes())
-            .unwrap();
+        wire.write_all(format!("HTTP/1.1 307 No\r\nLocation: /{line}\r\n\r\n").as_bytes()).unwrap();
     });
     let nothing = Server::start(|_, _| ());
     let secret = || SecretSource::Value(Secret::new("hunter2"));
-    let basic = || Auth::Basic {
-        user: "me".into(),
-        password: secret(),
-    };
+    let basic = || Auth::Basic { user: "me".into(), password: secret() };
     for port in [echo.port, redirect.port, nothing.port, closed_port(), silent_port()] {
         let plain = format!("http://127.0.0.1:{port}/x");
         let userinfo = format!("http://me:hunter2@127.0.0.1:{port}/x");
@@ -466,23 +297,11 @@ async fn secrets_never_appear_in_errors_or_debug() {
             post(&userinfo),
             post(format!("http://me:hunter2@127.0.0.1:{port}x/")),
             post(format!("{plain}?access_token=hunter2")),
-            Target {
-                auth: Some(basic()),
-                ..post(&plain)
-            },
-            Target {
-                auth: Some(Auth::Bearer(secret())),
-                ..post(&plain)
-            },
-            Target {
-                headers: header,
-                ..post(&plain)
-            },
+            Target { auth: Some(basic()), ..post(&plain) },
+            Target { auth: Some(Auth::Bearer(secret())), ..post(&plain) },
+            Target { headers: header, ..post(&plain) },
         ] {
-            let target = Target {
-                timeout: Duration::from_millis(300),
-                ..target
-            };
+            let target = Target { timeout: Duration::from_millis(300), ..target };
             let shown = format!("{target:?}");
             let mut texts = vec![shown];
             match Client::new(target) {
@@ -498,20 +317,11 @@ async fn secrets_never_appear_in_errors_or_debug() {
             }
         }
     }
-    let request = Request {
-        headers: vec![("Cookie".into(), "hunter2".into())],
-        body: Some(b"hunter2".to_vec()),
-    };
+    let request = Request { headers: vec![("Cookie".into(), "hunter2".into())], body: Some(b"hunter2".to_vec()) };
     let client = Client::new(post(echo.url())).unwrap();
     let shown = format!("{request:?} {:?}", client.send(&request).await.unwrap_err());
     assert!(shown.contains("Cookie"), "{shown}");
-    let reply = send(Target {
-        expect: Expect::any(),
-        auth: Some(basic()),
-        ..post(echo.url())
-    })
-    .await
-    .unwrap();
+    let reply = send(Target { expect: Expect::any(), auth: Some(basic()), ..post(echo.url()) }).await.unwrap();
     assert!(!format!("{reply:?}").contains("aHVudGVyMg"), "{reply:?}");
 }
 
@@ -519,10 +329,7 @@ async fn secrets_never_appear_in_errors_or_debug() {
 async fn unix_socket_works() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("app.sock");
-    let target = || Target {
-        unix_socket: Some(path.clone()),
-        ..post("http://localhost/-/reload")
-    };
+    let target = || Target { unix_socket: Some(path.clone()), ..post("http://localhost/-/reload") };
     let place = format!("POST http://localhost/-/reload (unix socket {})", path.display());
     let error = refusal(target()).await;
     assert_eq!(error.to_string(), format!("{place}: no such file or directory"));
@@ -530,22 +337,13 @@ async fn unix_socket_works() {
     let seen = Server::unix(&path, OK);
     assert_eq!(send(target()).await.unwrap().status, 200);
     let request = seen.lock().unwrap().last().cloned().unwrap();
-    assert!(
-        request.starts_with("POST /-/reload HTTP/1.1\r\n") && request.contains("host: localhost\r\n"),
-        "{request}"
-    );
+    assert!(request.starts_with("POST /-/reload HTTP/1.1\r\n") && request.contains("host: localhost\r\n"), "{request}");
 }
 
 #[tokio::test]
 async fn v4_only_localhost_works() {
     let server = Server::saying(OK);
-    assert_eq!(
-        send(post(format!("http://localhost:{}/", server.port)))
-            .await
-            .unwrap()
-            .status,
-        200
-    );
+    assert_eq!(send(post(format!("http://localhost:{}/", server.port))).await.unwrap().status, 200);
 }
 
 #[tokio::test]
@@ -553,11 +351,7 @@ async fn ipv6_literals_work() {
     let server = Server::listen("[::1]:0", None, |_, wire| wire.write_all(OK.as_bytes()).unwrap());
     let url = format!("http://[::1]:{}/", server.port);
     assert_eq!(send(post(&url)).await.unwrap().status, 200);
-    assert!(
-        server.last().contains(&format!("host: [::1]:{}\r\n", server.port)),
-        "{}",
-        server.last()
-    );
+    assert!(server.last().contains(&format!("host: [::1]:{}\r\n", server.port)), "{}", server.last());
 }
 
 /// Runs another test of this file in a process whose environment names a proxy that does not exist.
@@ -566,14 +360,7 @@ fn no_proxy_variable_is_read() {
     let dead = format!("http://127.0.0.1:{}", closed_port());
     let mut child = std::process::Command::new(std::env::current_exe().unwrap());
     child.args(["--exact", "attempts::v4_only_localhost_works"]);
-    for name in [
-        "http_proxy",
-        "HTTP_PROXY",
-        "https_proxy",
-        "HTTPS_PROXY",
-        "all_proxy",
-        "ALL_PROXY",
-    ] {
+    for name in ["http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"] {
         child.env(name, &dead);
     }
     let output = child.output().unwrap();
@@ -597,10 +384,7 @@ async fn connections_are_kept_only_when_asked() {
     let client = Client::new(target).unwrap();
     client.send(&Request::default()).await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(
-        noticed.try_recv().is_err(),
-        "a connection that should be kept was closed"
-    );
+    assert!(noticed.try_recv().is_err(), "a connection that should be kept was closed");
     drop(client);
     tokio::time::sleep(Duration::from_millis(20)).await;
     noticed.recv_timeout(Duration::from_secs(5)).unwrap();
@@ -618,9 +402,6 @@ async fn retry_after_is_honoured() {
         wire.write_all(answer.as_bytes()).unwrap();
     });
     let wait = refusal(post(date.url())).await.retry_after().unwrap();
-    assert!(
-        wait > Duration::from_secs(25) && wait <= Duration::from_secs(30),
-        "{wait:?}"
-    );
+    assert!(wait > Duration::from_secs(25) && wait <= Duration::from_secs(30), "{wait:?}");
     assert!(Backoff::default().next(Some(wait)) >= wait);
 }

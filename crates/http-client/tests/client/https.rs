@@ -47,9 +47,7 @@ fn issued_by(ca: &Ca) -> (rcgen::Certificate, KeyPair) {
 }
 
 fn https(pair: &(rcgen::Certificate, KeyPair), client_ca: Option<&CertificateDer<'static>>) -> Server {
-    let builder = ServerConfig::builder_with_provider(tls::provider())
-        .with_safe_default_protocol_versions()
-        .unwrap();
+    let builder = ServerConfig::builder_with_provider(tls::provider()).with_safe_default_protocol_versions().unwrap();
     let builder = match client_ca {
         None => builder.with_no_client_auth(),
         Some(ca) => {
@@ -66,10 +64,7 @@ fn https(pair: &(rcgen::Certificate, KeyPair), client_ca: Option<&CertificateDer
 }
 
 fn trusting(path: PathBuf) -> ClientTls {
-    ClientTls {
-        roots: Roots::File(path),
-        ..ClientTls::default()
-    }
+    ClientTls { roots: Roots::File(path), ..ClientTls::default() }
 }
 
 async fn get(host: &str, server: &Server, tls: ClientTls) -> Result<Reply, Error> {
@@ -94,31 +89,16 @@ async fn refuses_an_unknown_issuer_and_names_the_ca_setting() {
     let files = Files::new();
     let server = https(&issued_by(&new_ca()), None);
     let path = files.put("ca.crt", &new_ca().pem());
-    let tls = ClientTls {
-        ca_setting: "webhook.tls.ca_file".into(),
-        ..trusting(path.clone())
-    };
+    let tls = ClientTls { ca_setting: "webhook.tls.ca_file".into(), ..trusting(path.clone()) };
     let error = get("localhost", &server, tls).await.unwrap_err();
     assert_eq!((error.kind(), error.kind().label()), (Kind::Tls, "tls"));
     let text = error.to_string();
-    assert!(
-        text.starts_with(&format!(
-            "GET https://localhost:{}/: the server certificate ",
-            server.port
-        )),
-        "{text}"
-    );
+    assert!(text.starts_with(&format!("GET https://localhost:{}/: the server certificate ", server.port)), "{text}");
     // Every CA of rcgen has the same name, so webpki finds one of that name and a signature that is not its own.
     assert!(text.contains("webhook.tls.ca_file"), "{text}");
-    assert!(
-        server.seen.lock().unwrap().is_empty(),
-        "nothing may be sent to whom we do not trust"
-    );
+    assert!(server.seen.lock().unwrap().is_empty(), "nothing may be sent to whom we do not trust");
     // Against what the system trusts (a bundle that exists on every machine: this one).
-    let tls = ClientTls {
-        system_bundle: Some(files.put("system.pem", &other_ca().pem())),
-        ..ClientTls::default()
-    };
+    let tls = ClientTls { system_bundle: Some(files.put("system.pem", &other_ca().pem())), ..ClientTls::default() };
     let text = get("localhost", &server, tls).await.unwrap_err().to_string();
     let expected = format!(
         "the server certificate is from an unknown issuer: no CA in {}/system.pem signed it (set ca_file to a PEM file with its CA)",
@@ -151,17 +131,12 @@ async fn refuses_wrong_name_and_expired() {
     let (files, ca) = (Files::new(), new_ca());
     let path = files.put("ca.crt", &ca.pem());
     let key = KeyPair::generate().unwrap();
-    let elsewhere = CertificateParams::new(["elsewhere.test".to_owned()])
-        .unwrap()
-        .signed_by(&key, &ca)
-        .unwrap();
+    let elsewhere = CertificateParams::new(["elsewhere.test".to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
     let server = https(&(elsewhere, key), None);
     let error = get("localhost", &server, trusting(path.clone())).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Tls);
     assert!(
-        error
-            .to_string()
-            .ends_with(": the server certificate is for elsewhere.test, not for localhost"),
+        error.to_string().ends_with(": the server certificate is for elsewhere.test, not for localhost"),
         "{error}"
     );
     let key = KeyPair::generate().unwrap();
@@ -170,9 +145,7 @@ async fn refuses_wrong_name_and_expired() {
     let server = https(&(parameters.signed_by(&key, &ca).unwrap(), key), None);
     let error = get("localhost", &server, trusting(path)).await.unwrap_err();
     assert!(
-        error
-            .to_string()
-            .ends_with(": the server certificate expired on Thu, 04 Mar 2021 00:00:00 GMT"),
+        error.to_string().ends_with(": the server certificate expired on Thu, 04 Mar 2021 00:00:00 GMT"),
         "{error}"
     );
     assert!(server.seen.lock().unwrap().is_empty());
@@ -186,12 +159,7 @@ async fn client_certificate_is_presented() {
     let mut tls = trusting(files.put("ca.crt", &ca.pem()));
     let error = get("localhost", &server, tls.clone()).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Tls, "{error}");
-    assert!(
-        error
-            .to_string()
-            .contains("require a client certificate, and none is configured"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("require a client certificate, and none is configured"), "{error}");
     tls.identity = Some(Identity {
         certificate: files.put("tls.crt", &client.0.pem()),
         key: files.put("tls.key", &client.1.serialize_pem()),
@@ -201,12 +169,7 @@ async fn client_certificate_is_presented() {
     let stranger = issued_by(&other_ca());
     files.put("tls.crt", &stranger.0.pem());
     let error = get("localhost", &server, tls.clone()).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("tls.key: this key does not belong to the certificate in"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("tls.key: this key does not belong to the certificate in"), "{error}");
     files.put("tls.key", &stranger.1.serialize_pem());
     let error = get("localhost", &server, tls).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Tls, "{error}");
@@ -219,10 +182,7 @@ async fn https_to_a_plain_port_reads_well() {
     // As nginx does: an answer in plain http to what is no request.
     let server = Server::listen("127.0.0.1:0", None, |_, _| ());
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let plain = Server {
-        port: listener.local_addr().unwrap().port(),
-        ..server
-    };
+    let plain = Server { port: listener.local_addr().unwrap().port(), ..server };
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let _ = std::io::Read::read(&mut stream, &mut [0; 512]);
@@ -232,12 +192,7 @@ async fn https_to_a_plain_port_reads_well() {
     let tls = trusting(files.put("ca.crt", &new_ca().pem()));
     let error = get("localhost", &plain, tls).await.unwrap_err();
     assert_eq!(error.kind(), Kind::Tls, "{error}");
-    assert!(
-        error
-            .to_string()
-            .ends_with("the server does not speak TLS here (is it plain http?)"),
-        "{error}"
-    );
+    assert!(error.to_string().ends_with("the server does not speak TLS here (is it plain http?)"), "{error}");
 }
 
 #[tokio::test]
@@ -247,13 +202,7 @@ async fn files_are_checked_without_a_socket() {
     let mut target = Target::new("GET", "https://127.0.0.1:1/");
     target.tls = Arc::new(trusting(path.clone()));
     let error = Client::new(target).unwrap().check().unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!(
-            "GET https://127.0.0.1:1/: {}: no CERTIFICATE block found",
-            path.display()
-        )
-    );
+    assert_eq!(error.to_string(), format!("GET https://127.0.0.1:1/: {}: no CERTIFICATE block found", path.display()));
     assert_eq!(error.kind(), Kind::Tls);
     // http needs no file: none is read.
     let mut target = Target::new("GET", "http://127.0.0.1:1/");

@@ -57,11 +57,7 @@ impl Server {
                 std::thread::spawn(move || match tls {
                     None => serve(stream, &log, &*answer),
                     Some(config) => {
-                        serve(
-                            StreamOwned::new(ServerConnection::new(config).unwrap(), stream),
-                            &log,
-                            &*answer,
-                        );
+                        serve(StreamOwned::new(ServerConnection::new(config).unwrap(), stream), &log, &*answer);
                     }
                 });
             }
@@ -109,9 +105,7 @@ fn read_request(wire: &mut dyn Wire) -> Option<String> {
         bytes.extend_from_slice(&buffer[..count]);
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length = head
-                .lines()
-                .find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
+            let length = head.lines().find_map(|l| l.to_lowercase().strip_prefix("content-length: ")?.parse().ok());
             if body.len() >= length.unwrap_or(0) {
                 return Some(text);
             }

@@ -1,0 +1,122 @@
+//! As much HTTP as the demo needs: a request to somebody on loopback, and a listener that answers with text.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Full, Limited};
+use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    task::JoinSet,
+};
+
+const TIMEOUT: Duration = Duration::from_secs(2);
+const LARGEST_ANSWER: usize = 1 << 20;
+const MOST_CONNECTIONS: usize = 256;
+
+pub type Answer = Response<Full<Bytes>>;
+
+/// Asks, and returns the status and the body.
+pub async fn get(addr: SocketAddr, path: &str) -> Result<(u16, String), String> {
+    let asked = tokio::time::timeout(TIMEOUT, ask(addr, path)).await;
+    asked
+        .map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))
+        .flatten()
+        .map_err(|problem| format!("GET http://{addr}{path}: {problem}"))
+}
+
+async fn ask(addr: SocketAddr, path: &str) -> Result<(u16, String), String> {
+    let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    let request = Request::builder()
+        .method(Method::GET)
+        .uri(path)
+        .header(header::HOST, addr.to_string())
+        .header(header::CONNECTION, "close")
+        .body(Empty::<Bytes>::new())
+        .map_err(|error| error.to_string())?;
+    let exchange = async {
+        let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = answer.status().as_u16();
+        let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
+        let body = body.map_err(|error| error.to_string())?.to_bytes();
+        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    };
+    tokio::pin!(connection);
+    tokio::pin!(exchange);
+    tokio::select! {
+        answer = &mut exchange => answer,
+        // The peer closes as soon as it has answered; what it sent is still to be read.
+        _ = &mut connection => exchange.await,
+    }
+}
+
+pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let content_type = header::HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(header::CONTENT_TYPE, content_type);
+    answer
+}
+
+pub fn text(status: StatusCode, body: impl Into<String>) -> Answer {
+    let mut body = body.into();
+    body.push('\n');
+    answer(status, "text/plain; charset=utf-8", body)
+}
+
+/// Serves until told to stop, then lets what is in flight finish.
+pub async fn serve<F>(listener: TcpListener, mut stop: watch::Receiver<bool>, respond: F)
+where
+    F: Fn(&Request<Incoming>) -> Answer + Send + Sync + 'static,
+{
+    let respond = Arc::new(respond);
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = tokio::select! {
+            () = told(&mut stop) => break,
+            Some(_) = connections.join_next() => continue,
+            accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => accepted,
+        };
+        match stream {
+            Ok((stream, _)) => drop(connections.spawn(connection(stream, stop.clone(), Arc::clone(&respond)))),
+            // Out of descriptors, most likely: asking again at once would only burn CPU.
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+        }
+    }
+    drop(listener);
+    let finished = async { while connections.join_next().await.is_some() {} };
+    // Whoever has not read his answer by then will not.
+    let _ = tokio::time::timeout(TIMEOUT, finished).await;
+}
+
+/// If the other end is gone, that is a way of saying stop.
+async fn told(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
+async fn connection<F>(stream: TcpStream, mut stop: watch::Receiver<bool>, respond: Arc<F>)
+where
+    F: Fn(&Request<Incoming>) -> Answer + Send + Sync + 'static,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let answer = respond(&request);
+        async move { Ok::<_, Infallible>(answer) }
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(Duration::from_secs(30))
+        .serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        // What goes wrong here is the client's business.
+        _ = &mut connection => {}
+        () = told(&mut stop) => {
+            connection.as_mut().graceful_shutdown();
+            let _ = connection.await;
+        }
+    }
+}

