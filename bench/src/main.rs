@@ -1,1 +1,53 @@
-fn main() {}
+//! `cargo bench-peers`: each sidecar beside the peers it replaces, on this machine, in the same run. See README.md.
+#![allow(clippy::disallowed_methods, reason = "a developer's tool: it reads /proc and its own files, to their end")]
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+mod built;
+mod configmap;
+mod footprint;
+mod hook;
+mod http;
+mod latency;
+mod lost;
+mod machine;
+mod procfs;
+mod running;
+mod stats;
+mod table;
+mod tools;
+mod watching;
+
+/// Measures each sidecar beside the peers it replaces. Peers are run where they are found, never built or downloaded
+#[derive(Parser)]
+#[command(name = "bench-peers")]
+enum Bench {
+    /// Size, memory, threads, wake-ups, start and stop of each sidecar, held against what SPEC.md promises
+    Footprint(tools::Options),
+    /// How soon an app is told, what watching costs, and whether a change is ever lost
+    ConfigReloader(tools::Options),
+}
+
+fn main() -> ExitCode {
+    let result = match Bench::parse() {
+        Bench::Footprint(options) => footprint::run(&options),
+        Bench::ConfigReloader(options) => config_reloader(&options),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("bench: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn config_reloader(options: &tools::Options) -> Result<(), String> {
+    let ours = built::binary("config-reloader", options.bin.as_deref())?;
+    machine::print();
+    latency::run(options, &ours)?;
+    watching::run(options, &ours)?;
+    lost::run(options, &ours)
+}

@@ -21,8 +21,8 @@ use crate::{
 
 /// One try may not take longer than this.
 const TRY: Duration = Duration::from_secs(3);
-/// Zero would be an error where it is set as a timeout.
-const SHORTEST_TRY: Duration = Duration::from_millis(10);
+/// With less, the last try would say "no answer in time" of somebody who is merely slow, and hide what he said before.
+const SHORTEST_TRY: Duration = Duration::from_millis(500);
 
 /// Runs `healthcheck` and the like if that is what was asked for.
 pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitCode, Failure>> {
@@ -34,7 +34,7 @@ pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitC
     match argv.get(1)?.to_str()? {
         "healthcheck" => Some(healthcheck::<A>(rest)),
         "wait" => Some(wait(rest, A::DEFAULTS)),
-        "pause" => Some(pause()),
+        "pause" => Some(pause(rest, A::DEFAULTS)),
         _ => None,
     }
 }
@@ -178,8 +178,13 @@ fn until_reached(target: &Target, deadline: Option<Instant>, interval: Duration)
     }
 }
 
-/// Holds a pod's namespaces open for its containers, as compose needs it: does nothing until told to stop.
-fn pause() -> Result<ExitCode, Failure> {
+/// Hold a pod's namespaces open for its containers, as compose needs it: do nothing until told to stop
+#[derive(clap::Parser)]
+#[command(name = "pause")]
+struct Pause {}
+
+fn pause(argv: &[OsString], defaults: crate::Defaults) -> Result<ExitCode, Failure> {
+    let Pause {} = typed(argv, defaults)?;
     let runtime = crate::sidecar::runtime().map_err(|error| Failure::bug(error.to_string()))?;
     runtime.block_on(async {
         let mut signals = crate::signals::Signals::register().map_err(|error| Failure::bug(error.to_string()))?;

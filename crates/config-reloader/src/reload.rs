@@ -327,6 +327,8 @@ impl<'a> Reloader<'a> {
             }
         }
         let Some(staged) = staged else {
+            // Nothing to make, or made already: there is nothing to wait for.
+            self.gate.open();
             return Ok(Published::default());
         };
         let made = staged.digest();

@@ -58,8 +58,8 @@ pub struct Fact {
 }
 
 impl Fact {
-    pub fn new(name: &'static str, value: impl ToString) -> Self {
-        Self { name, value: value.to_string() }
+    pub fn new(name: &'static str, value: String) -> Self {
+        Self { name, value }
     }
 }
 
@@ -68,6 +68,8 @@ impl Fact {
 pub struct Plot {
     pub name: &'static str,
     pub unit: &'static str,
+    /// What to know about it.
+    pub note: &'static str,
     pub points: VecDeque<f64>,
 }
 

@@ -119,7 +119,8 @@ impl Child {
         };
         let last = self.journal.last(self.name, 3);
         let last: Vec<String> = last.iter().map(|line| line.to_text()).collect();
-        Err(format!("{}: {why}: {}", self.name, last.join("; ")))
+        let last = if last.is_empty() { "it said nothing".into() } else { last.join("; ") };
+        Err(format!("{}: {why}: {last}", self.name))
     }
 
     /// SIGTERM, and SIGKILL if that was not enough.

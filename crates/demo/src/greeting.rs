@@ -41,7 +41,7 @@ impl Greeting {
                 Some(("greeting", "")) => problems.push(format!("line {number}: greeting: expected some text")),
                 Some(("greeting", value)) => greeting = Some(value.to_owned()),
                 Some((name, _)) => {
-                    problems.push(format!("line {number}: \"{name}\": unknown, expected version or greeting"))
+                    problems.push(format!("line {number}: \"{name}\": unknown, expected version or greeting"));
                 }
                 None => problems.push(format!("line {number}: \"{line}\": expected name = value")),
             }

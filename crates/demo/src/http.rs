@@ -22,8 +22,7 @@ pub type Answer = Response<Full<Bytes>>;
 pub async fn get(addr: SocketAddr, path: &str) -> Result<(u16, String), String> {
     let asked = tokio::time::timeout(TIMEOUT, ask(addr, path)).await;
     asked
-        .map_err(|_| format!("no answer within {} s", TIMEOUT.as_secs()))
-        .flatten()
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())))
         .map_err(|problem| format!("GET http://{addr}{path}: {problem}"))
 }
 

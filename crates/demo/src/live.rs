@@ -12,7 +12,7 @@ use crate::{
     board::Board,
     observe,
     page::Page,
-    pod::{Pod, World},
+    pod::{Pod, World, temporary_dir},
     screen::{Screen, say},
     sidecars::NAMES,
 };
@@ -21,8 +21,7 @@ pub async fn run(page_addr: &values::ListenAddr, bin_dir: Option<&Path>) -> Resu
     let binaries = binaries::find(&NAMES, bin_dir).await?;
     let on = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
     let (mut int, mut term) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
-    let dir = tempfile::Builder::new().prefix("pillion-demo-").tempdir();
-    let dir = dir.map_err(|error| format!("no temporary directory: {error}"))?;
+    let dir = temporary_dir()?;
     let board = Arc::new(Board::new());
     let page = Page::serve(page_addr, Arc::clone(&board))?;
     board.change(|state| (state.phase, state.page) = ("running", page.url.clone()));
@@ -68,7 +67,7 @@ pub async fn run(page_addr: &values::ListenAddr, bin_dir: Option<&Path>) -> Resu
         _ = term.recv() => { pod.kill(); pod.stop().await }
     };
     board.change(|state| state.phase = "stopped");
-    screen.end().await;
+    screen.end();
     page.close().await;
     dir.close().map_err(|error| format!("left something behind: {error}"))?;
     let killed = stops.iter().any(|(_, stopped)| stopped.code.is_none());

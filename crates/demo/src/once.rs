@@ -11,7 +11,7 @@ use crate::{
     binaries,
     board::{Board, mebibytes},
     child::Stopped,
-    pod::{APP, Pod, World},
+    pod::{APP, Pod, World, temporary_dir},
     screen::say,
     sidecars::NAMES,
 };
@@ -23,7 +23,7 @@ type Results = Vec<(&'static str, Result<Vec<String>, String>)>;
 
 pub async fn run(bin_dir: Option<&Path>) -> Result<ExitCode, String> {
     let binaries = binaries::find(&NAMES, bin_dir).await?;
-    let dir = tempfile::tempdir().map_err(|error| format!("no temporary directory: {error}"))?;
+    let dir = temporary_dir()?;
     let began = Instant::now();
     let on = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
     let (mut int, mut term) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
@@ -41,7 +41,13 @@ pub async fn run(bin_dir: Option<&Path>) -> Result<ExitCode, String> {
         Ok::<_, String>(results)
     };
     let results = tokio::select! {
-        results = script => results?,
+        results = script => match results {
+            Ok(results) => results,
+            Err(problem) => {
+                say(&format!("FAIL {problem}\n"));
+                return Ok(ExitCode::FAILURE);
+            }
+        },
         _ = int.recv() => return Err("interrupted".into()),
         _ = term.recv() => return Err("asked to stop".into()),
     };

@@ -33,6 +33,12 @@ pub struct World {
     pub app_config: PathBuf,
 }
 
+/// Gone when it is dropped, also by a panic.
+pub fn temporary_dir() -> Result<tempfile::TempDir, String> {
+    let dir = tempfile::Builder::new().prefix("pillion-demo-").tempdir();
+    dir.map_err(|error| format!("no temporary directory: {error}"))
+}
+
 impl World {
     pub fn new(dir: &Path) -> Result<Self, String> {
         // Sidecars start before the app and have to know its port, so it is chosen here. Nobody takes it meanwhile:
@@ -142,8 +148,8 @@ impl Pod {
             });
             self.board.sidecar(child.name, |view| view.ready = false);
             let kind = if stopped.code == Some(0) { Kind::Good } else { Kind::Refused };
-            let ms = stopped.took.as_millis();
-            let text = format!("exit {} after {ms} ms: {}", stopped.code_text(), stopped.words);
+            let ms = stopped.took.as_secs_f64() * 1000.0;
+            let text = format!("exit {} after {ms:.0} ms: {}", stopped.code_text(), stopped.words);
             self.board.happened(Event::new(child.name, kind, &[], text));
             stops.push((child.name, stopped));
         }

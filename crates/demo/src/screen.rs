@@ -48,7 +48,7 @@ impl Screen {
     }
 
     /// Prints what is left to print.
-    pub async fn end(self) {
+    pub fn end(self) {
         self.task.abort();
         self.lines().print(&self.board.state());
     }
@@ -192,7 +192,7 @@ fn of_sidecar(view: &SidecarView) -> [Line; 3] {
         .plot
         .points
         .back()
-        .map_or_else(String::new, |last| format!("   {} {last:.0} {} ", view.plot.name, view.plot.unit));
+        .map_or_else(String::new, |last| format!("   {last:.0} {} {} ", view.plot.unit, view.plot.name));
     let mut figures = Line::default().with(PLAIN, format!("   {}{last}", facts.join("   ")));
     figures = figures.with(BLUE, bars(view));
     let trouble = match view.trouble.as_str() {

@@ -73,3 +73,25 @@ impl ConfigMap {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::TempDir;
+
+    #[test]
+    fn both_kubelets_leave_the_same_behind() {
+        for kubelet in [Kubelet::Old, Kubelet::New] {
+            let dir = TempDir::new();
+            let mut volume = ConfigMap::new(&*dir, kubelet);
+            volume.update(&[("a", "1"), ("gone", "x")]);
+            volume.update(&[("a", "2"), ("b", "3")]);
+            let read = |key: &str| fs::read_to_string(volume.path(key)).ok();
+            assert_eq!((read("a"), read("b"), read("gone")), (Some("2".into()), Some("3".into()), None));
+            let names: BTreeSet<String> =
+                fs::read_dir(&*dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+            let expected = ["..2026_11_21_04_00_02.1002", "..data", "a", "b"].map(str::to_owned);
+            assert_eq!(names, BTreeSet::from(expected));
+        }
+    }
+}

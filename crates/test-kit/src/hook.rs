@@ -204,3 +204,27 @@ fn send(mut stream: &TcpStream, reply: Reply) -> Option<()> {
 fn answer(status: u16, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status} Said\r\n{headers}Content-Length: {}\r\n\r\n{body}", body.len())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http;
+
+    #[test]
+    fn it_answers_by_the_script_and_remembers_who_called() {
+        let moved = Reply::Redirect("/elsewhere".into());
+        let slow = Reply::After(Duration::from_millis(50), Box::new(Reply::Status(201, "made".into())));
+        let hook = HookServer::answering([Reply::Garbage, Reply::Close, moved, slow]);
+        assert!(http::get(hook.addr(), "/1").unwrap_err().to_string().contains("not an HTTP answer"));
+        assert!(http::get(hook.addr(), "/2").is_err());
+        assert_eq!(http::get(hook.addr(), "/3").unwrap().header("location"), Some("/elsewhere"));
+        for _ in 0..2 {
+            let made = http::post(hook.addr(), "/4?x", "body").unwrap();
+            assert_eq!((made.status, made.body.as_str()), (201, "made"));
+        }
+        let requests = hook.wait_requests(5);
+        let last = requests.last().unwrap();
+        assert_eq!((last.method.as_str(), last.path.as_str(), last.body.as_str()), ("POST", "/4?x", "body"));
+        assert_eq!(last.header("content-length"), Some("4"));
+    }
+}

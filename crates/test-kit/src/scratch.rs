@@ -6,6 +6,7 @@ use std::{
     ops::Deref,
     path::Path,
     process::Command,
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -92,10 +93,18 @@ pub fn best_of_3(mut attempt: impl FnMut()) -> Duration {
     [(); 3].map(timed).into_iter().min().unwrap()
 }
 
-/// A port that was free a moment ago. Where the sidecar can be told port 0, do that instead.
+/// A port that nobody has. It is below the range from which the kernel gives out port 0, so it stays free until the test
+/// takes it. Where the sidecar can be told port 0, do that instead.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    // Test processes that run at the same time start far from each other.
+    let start = std::process::id().wrapping_mul(97);
+    loop {
+        let port = 20_000 + (start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000) as u16;
+        if TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok() {
+            return port;
+        }
+    }
 }
 
 /// An address of this machine that is not loopback: calling through it looks like a call from elsewhere.
@@ -116,4 +125,16 @@ pub fn other_address() -> Option<IpAddr> {
     let listed = ours.filter_map(|pair| pair[0].split_whitespace().last()?.parse().ok());
     let not_loopback = |ip: &IpAddr| !ip.is_loopback() && !ip.is_unspecified();
     routed.chain(listed).find(not_loopback)
+}
+
+#[cfg(all(test, feature = "privileged"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tiny_disk_is_soon_full() {
+        let disk = TinyDisk::mount().expect("root");
+        let error = fs::write(disk.join("file"), [b'x'; 128 * 1024]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    }
 }

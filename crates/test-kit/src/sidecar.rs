@@ -6,14 +6,14 @@ use std::{
     net::{Ipv4Addr, SocketAddr},
     os::unix::process::ExitStatusExt,
     process::{Child, ExitStatus},
-    sync::Mutex,
+    sync::{Arc, Mutex},
     thread,
     time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::{Line, PATIENCE, Start, eventually, http, log::Captured, vitals};
+use crate::{Line, PATIENCE, Start, TempDir, eventually, http, log::Captured, vitals};
 
 /// A process that is killed when the test lets go of it.
 pub struct Sidecar {
@@ -21,6 +21,8 @@ pub struct Sidecar {
     pid: u32,
     stdout: Captured,
     stderr: Captured,
+    /// Dropped after the process is gone.
+    _dir: Option<Arc<TempDir>>,
 }
 
 impl Sidecar {
@@ -29,8 +31,9 @@ impl Sidecar {
         Start::new(binary.as_ref())
     }
 
-    pub(crate) fn running(mut child: Child) -> Self {
+    pub(crate) fn running(mut child: Child, dir: Option<Arc<TempDir>>) -> Self {
         Self {
+            _dir: dir,
             pid: child.id(),
             stdout: Captured::from(child.stdout.take().unwrap()),
             stderr: Captured::from(child.stderr.take().unwrap()),
@@ -194,6 +197,11 @@ impl Sidecar {
     /// How often any of its threads has gone to sleep since it started.
     pub fn sleeps(&self) -> u64 {
         vitals::sleeps(self.pid)
+    }
+
+    /// Whether it has come so far as to handle this signal.
+    pub fn catches(&self, signal: Signal) -> bool {
+        vitals::catches(self.pid, signal.as_raw())
     }
 
     /// Its child processes: pid and state (`Z` is a zombie).

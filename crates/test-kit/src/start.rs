@@ -4,9 +4,10 @@ use std::{
     ffi::{OsStr, OsString},
     os::unix::process::CommandExt,
     process::{Command, Stdio},
+    sync::Arc,
 };
 
-use crate::{PATIENCE, Sidecar};
+use crate::{PATIENCE, Sidecar, TempDir};
 
 /// A sidecar about to be started.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub struct Start {
     argv0: Option<OsString>,
     under: Vec<OsString>,
     own_admin: bool,
+    keeps: Option<Arc<TempDir>>,
 }
 
 /// What a run that ends by itself leaves behind.
@@ -37,6 +39,7 @@ impl Start {
             argv0: None,
             under: Vec::new(),
             own_admin: false,
+            keeps: None,
         }
     }
 
@@ -72,13 +75,20 @@ impl Start {
         self
     }
 
+    /// The directory it works in must not be gone before it is.
+    pub(crate) fn keeping(mut self, dir: &Arc<TempDir>) -> Self {
+        self.keeps = Some(Arc::clone(dir));
+        self
+    }
+
     /// Starts it. What it says is kept from here on.
     pub fn spawn(mut self) -> Sidecar {
         if !self.own_admin {
             // In front: arguments may end with `-- COMMAND`.
             self.args.splice(0..0, ["--admin-addr", "127.0.0.1:0"].map(OsString::from));
         }
-        Sidecar::running(self.command().spawn().unwrap_or_else(|error| panic!("{self:?}: {error}")))
+        let child = self.command().spawn().unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        Sidecar::running(child, self.keeps)
     }
 
     /// Runs it to its end, with these arguments only: for `--help`, `healthcheck` and the like.

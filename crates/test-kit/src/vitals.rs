@@ -29,6 +29,12 @@ pub(crate) fn sleeps(pid: u32) -> u64 {
     tasks.map(of).sum()
 }
 
+pub(crate) fn catches(pid: u32, signal: i32) -> bool {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let caught = status.lines().find_map(|line| u64::from_str_radix(line.strip_prefix("SigCgt:")?.trim(), 16).ok());
+    caught.is_some_and(|caught| caught >> (signal - 1) & 1 == 1)
+}
+
 /// The processes whose parent this is: pid and state (`Z` is a zombie).
 pub fn children(parent: u32) -> Vec<(u32, char)> {
     let of = |entry: fs::DirEntry| {

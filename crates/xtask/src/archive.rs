@@ -9,11 +9,7 @@ use crate::{layer::plain, recipe::Recipe, rootfs, stamp::Stamp, workspace::Packa
 pub const VENDOR: &str = "Pillion";
 
 pub fn sha256(bytes: &[u8]) -> String {
-    digest(&SHA256, bytes)
-        .as_ref()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest(&SHA256, bytes).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// How an image is run, and where it comes from.
@@ -78,7 +74,8 @@ fn architecture(rust: &str) -> &str {
     }
 }
 
-/// The format of `docker save`: the config, the layer, and manifest.json, which says which is which.
+/// The format of `docker save`: the config, the layer, and manifest.json, which says which is which. No OCI layout
+/// beside it: podman would prefer that, and lose the health check, which OCI does not know.
 pub fn pack(config: &Value, layer: &[u8], tag: &str) -> Result<Vec<u8>, String> {
     let config = config.to_string();
     let config_name = format!("{}.json", sha256(config.as_bytes()));
@@ -86,15 +83,11 @@ pub fn pack(config: &Value, layer: &[u8], tag: &str) -> Result<Vec<u8>, String> 
     let manifest = json!([{ "Config": config_name, "RepoTags": [tag], "Layers": [layer_name] }]).to_string();
     let mut tar = Builder::new(Vec::new());
     // manifest.json first: a reader of a stream then knows what to make of the rest.
-    let files = [
-        ("manifest.json", manifest.as_bytes()),
-        (&config_name, config.as_bytes()),
-        (layer_name.as_str(), layer),
-    ];
+    let files =
+        [("manifest.json", manifest.as_bytes()), (&config_name, config.as_bytes()), (layer_name.as_str(), layer)];
     for (name, bytes) in files {
         let mut header = plain(EntryType::Regular, 0o644, bytes.len());
-        tar.append_data(&mut header, name, bytes)
-            .map_err(|error| format!("{name}: {error}"))?;
+        tar.append_data(&mut header, name, bytes).map_err(|error| format!("{name}: {error}"))?;
     }
     tar.into_inner().map_err(|error| error.to_string())
 }

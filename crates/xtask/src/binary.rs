@@ -1,7 +1,7 @@
 //! The static binary of a sidecar: how it is built, and that it is one.
 
 use std::{
-    env,
+    env, fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -49,17 +49,22 @@ pub fn build(workspace: &Workspace, name: &str, profile: Profile) -> Result<Path
 }
 
 fn flags(root: &Path) -> Vec<String> {
-    let mut flags = vec![
-        "-Ctarget-feature=+crt-static".to_owned(),
-        "-Crelocation-model=pie".to_owned(),
-    ];
+    let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=pie".to_owned()];
     // Panic messages carry paths: they should be the same on every machine, and tell nothing about this one.
-    let cargo_home = env::var_os("CARGO_HOME")
-        .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".cargo")));
-    flags.extend(cargo_home.map(|home| format!("--remap-path-prefix={}=/cargo", home.display())));
-    flags.push(format!("--remap-path-prefix={}=/pillion", root.display()));
+    let from = registries().into_iter().map(|folder| (folder, "/cargo")).chain([(root.to_owned(), "/pillion")]);
+    flags.extend(from.map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())));
     flags
+}
+
+/// Where Cargo unpacks crates: a folder for each registry, named after it. The crates of this program are there, so
+/// the folders exist before the first sidecar is built.
+fn registries() -> Vec<PathBuf> {
+    let home = env::var_os("HOME").map(|home| Path::new(&home).join(".cargo"));
+    let cargo_home = env::var_os("CARGO_HOME").map(PathBuf::from).or(home);
+    let sources = cargo_home.and_then(|home| fs::read_dir(home.join("registry/src")).ok());
+    let mut folders: Vec<_> = sources.into_iter().flatten().flatten().map(|folder| folder.path()).collect();
+    folders.sort();
+    folders
 }
 
 /// Reads the ELF header: position independent, and no program interpreter (the dynamic loader, absent from the image).
@@ -77,10 +82,7 @@ pub fn check_static(elf: &[u8]) -> Result<(), String> {
     let size = number(elf, 54, 2).ok_or_else(malformed)?;
     let count = number(elf, 56, 2).ok_or_else(malformed)?;
     for header in 0..count {
-        let at = header
-            .checked_mul(size)
-            .and_then(|offset| offset.checked_add(table))
-            .ok_or_else(malformed)?;
+        let at = header.checked_mul(size).and_then(|offset| offset.checked_add(table)).ok_or_else(malformed)?;
         if number(elf, at, 4).ok_or_else(malformed)? == INTERPRETER {
             return Err("expected a static binary, this one asks for a dynamic loader (INTERP)".into());
         }
@@ -90,12 +92,7 @@ pub fn check_static(elf: &[u8]) -> Result<(), String> {
 
 fn number(bytes: &[u8], at: usize, width: usize) -> Option<usize> {
     let field = bytes.get(at..at.checked_add(width)?)?;
-    Some(
-        field
-            .iter()
-            .rev()
-            .fold(0, |value, byte| value << 8 | usize::from(*byte)),
-    )
+    Some(field.iter().rev().fold(0, |value, byte| value << 8 | usize::from(*byte)))
 }
 
 #[cfg(test)]

@@ -33,16 +33,10 @@ pub fn run(options: &Options) -> Result<(), String> {
             shell::write(&path, page)?;
             println!("{place}");
         } else if fs::read_to_string(&path).ok() != Some(page) {
-            stale.push(format!(
-                "{place}: expected what {name} prints now, run: cargo xtask docs {name}"
-            ));
+            stale.push(format!("{place}: expected what {name} prints now, run: cargo xtask docs {name}"));
         }
     }
-    if stale.is_empty() {
-        Ok(())
-    } else {
-        Err(stale.join("\n"))
-    }
+    if stale.is_empty() { Ok(()) } else { Err(stale.join("\n")) }
 }
 
 fn page(workspace: &Workspace, name: &str, recipe: &Recipe) -> Result<String, String> {
@@ -76,33 +70,18 @@ fn page(workspace: &Workspace, name: &str, recipe: &Recipe) -> Result<String, St
 /// Runs the binary under another name. The environment is empty because clap prints the values it finds there.
 fn help(binary: &Path, argv0: &str, args: &[&str]) -> Result<String, String> {
     let mut command = Command::new(binary);
-    command
-        .arg0(argv0)
-        .args(args)
-        .env_clear()
-        .env("COLUMNS", "100")
-        .stdin(Stdio::null());
-    let output = command
-        .output()
-        .map_err(|error| format!("{}: {error}", binary.display()))?;
+    command.arg0(argv0).args(args).env_clear().env("COLUMNS", "100").stdin(Stdio::null());
+    let output = command.output().map_err(|error| format!("{}: {error}", binary.display()))?;
     let shown = format!("{} (called {argv0}) {}", binary.display(), args.join(" "));
     if !output.status.success() {
-        return Err(format!(
-            "{shown}: {}: {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        ));
+        return Err(format!("{shown}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim()));
     }
     let text = String::from_utf8_lossy(&output.stdout);
     if text.trim().is_empty() {
         return Err(format!("{shown}: expected help on stdout, found nothing"));
     }
     // Editors and git dislike blanks at the end of a line.
-    Ok(text
-        .trim_end()
-        .lines()
-        .map(|line| format!("{}\n", line.trim_end()))
-        .collect())
+    Ok(text.trim_end().lines().map(|line| format!("{}\n", line.trim_end())).collect())
 }
 
 #[cfg(test)]
@@ -119,10 +98,7 @@ mod tests {
     #[test]
     fn a_binary_without_help_is_named() {
         let problem = help(Path::new("/bin/sh"), "peer", &["-c", "true"]).expect_err("it says nothing");
-        assert_eq!(
-            problem,
-            "/bin/sh (called peer) -c true: expected help on stdout, found nothing"
-        );
+        assert_eq!(problem, "/bin/sh (called peer) -c true: expected help on stdout, found nothing");
         let problem = help(Path::new("/bin/sh"), "peer", &["-c", "echo no >&2; exit 64"]).expect_err("it fails");
         assert!(problem.ends_with("exit status: 64: no"), "{problem}");
     }

@@ -41,11 +41,8 @@ pub struct Options {
 }
 
 /// Where distributions keep their bundle: Debian and Alpine, Fedora, openSUSE.
-const CA_BUNDLES: [&str; 3] = [
-    "/etc/ssl/certs/ca-certificates.crt",
-    "/etc/pki/tls/certs/ca-bundle.crt",
-    "/etc/ssl/ca-bundle.pem",
-];
+const CA_BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"];
 
 /// What SPEC.md promises of every binary.
 const PROMISE: usize = 4 * MIB;
@@ -63,38 +60,22 @@ pub fn run(options: &Options) -> Result<(), String> {
     let recipes = workspace.recipes(&options.names)?;
     let ca_bundle = ca_bundle(options.ca_bundle.as_deref())?;
     let stamp = Stamp::of(&workspace.root, options.source_date_epoch);
-    let out = options
-        .out
-        .clone()
-        .unwrap_or_else(|| workspace.target_directory.join("images"));
+    let out = options.out.clone().unwrap_or_else(|| workspace.target_directory.join("images"));
     let mut table = Vec::new();
     for (name, recipe) in &recipes {
         eprintln!("xtask: building {name}");
         let package = workspace.package(name)?;
         let binary = shell::read(&binary::build(&workspace, name, options.profile)?)?;
         let layer = rootfs::layer(name, &binary, &ca_bundle, recipe)?.tar()?;
-        let tag = format!(
-            "{}/{name}:{}",
-            options.prefix,
-            options.tag.as_ref().unwrap_or(&package.version)
-        );
+        let tag = format!("{}/{name}:{}", options.prefix, options.tag.as_ref().unwrap_or(&package.version));
         let archive = archive_of(package, recipe, &stamp, &layer, &tag)?;
         let sbom = sbom::of(&workspace, package, &stamp)?;
         save(&out, name, &archive, &sbom)?;
-        table.push(Sizes {
-            name: name.clone(),
-            binary: binary.len(),
-            layer: layer.len(),
-            gzip: gzip(&layer)?,
-        });
+        table.push(Sizes { name: name.clone(), binary: binary.len(), layer: layer.len(), gzip: gzip(&layer)? });
     }
     print(&table, &out);
     // The other profile does not optimise for size.
-    if options.profile == Profile::Release {
-        promise(&table)
-    } else {
-        Ok(())
-    }
+    if options.profile == Profile::Release { promise(&table) } else { Ok(()) }
 }
 
 /// The whole image as bytes, from things that are at hand.
@@ -119,16 +100,12 @@ fn save(out: &Path, name: &str, archive: &[u8], sbom: &str) -> Result<(), String
 fn ca_bundle(chosen: Option<&Path>) -> Result<Vec<u8>, String> {
     let path = match chosen {
         Some(path) => path,
-        None => CA_BUNDLES
-            .map(Path::new)
-            .into_iter()
-            .find(|path| path.is_file())
-            .ok_or_else(|| {
-                format!(
-                    "no CA bundle in {}: install the package ca-certificates, or name a file with --ca-bundle",
-                    CA_BUNDLES.join(", ")
-                )
-            })?,
+        None => CA_BUNDLES.map(Path::new).into_iter().find(|path| path.is_file()).ok_or_else(|| {
+            format!(
+                "no CA bundle in {}: install the package ca-certificates, or name a file with --ca-bundle",
+                CA_BUNDLES.join(", ")
+            )
+        })?,
     };
     let bundle = shell::read(path)?;
     let mark = b"-----BEGIN CERTIFICATE-----";
@@ -148,10 +125,7 @@ fn gzip(layer: &[u8]) -> Result<usize, String> {
 
 fn print(table: &[Sizes], out: &Path) {
     let mib = |bytes: usize| bytes as f64 / MIB as f64;
-    println!(
-        "{:<20} {:>10} {:>10} {:>10}",
-        "image", "binary MiB", "layer MiB", "gz MiB"
-    );
+    println!("{:<20} {:>10} {:>10} {:>10}", "image", "binary MiB", "layer MiB", "gz MiB");
     for row in table {
         let [binary, layer, gzip] = [row.binary, row.layer, row.gzip].map(mib);
         println!("{:<20} {binary:>10.2} {layer:>10.2} {gzip:>10.2}", row.name);
@@ -161,14 +135,8 @@ fn print(table: &[Sizes], out: &Path) {
 
 fn promise(table: &[Sizes]) -> Result<(), String> {
     let over: Vec<_> = table.iter().filter(|row| row.binary > PROMISE).collect();
-    let lines = over
-        .iter()
-        .map(|row| format!("{}: {} bytes, promised are {PROMISE} (4 MiB)", row.name, row.binary));
-    if over.is_empty() {
-        Ok(())
-    } else {
-        Err(lines.collect::<Vec<_>>().join("\n"))
-    }
+    let lines = over.iter().map(|row| format!("{}: {} bytes, promised are {PROMISE} (4 MiB)", row.name, row.binary));
+    if over.is_empty() { Ok(()) } else { Err(lines.collect::<Vec<_>>().join("\n")) }
 }
 
 #[cfg(test)]
@@ -177,17 +145,9 @@ mod tests {
 
     #[test]
     fn a_binary_over_the_promise_fails_by_name() {
-        let row = |binary| Sizes {
-            name: "app".into(),
-            binary,
-            layer: 0,
-            gzip: 0,
-        };
+        let row = |binary| Sizes { name: "app".into(), binary, layer: 0, gzip: 0 };
         assert_eq!(promise(&[row(PROMISE)]), Ok(()));
-        assert_eq!(
-            promise(&[row(PROMISE + 1)]),
-            Err("app: 4194305 bytes, promised are 4194304 (4 MiB)".into())
-        );
+        assert_eq!(promise(&[row(PROMISE + 1)]), Err("app: 4194305 bytes, promised are 4194304 (4 MiB)".into()));
     }
 
     #[test]

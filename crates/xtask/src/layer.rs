@@ -12,17 +12,9 @@ pub struct Layer {
 
 #[derive(Debug, PartialEq)]
 enum Entry {
-    Dir {
-        mode: u32,
-    },
-    File {
-        mode: u32,
-        bytes: Vec<u8>,
-        capability: Option<Vec<u8>>,
-    },
-    Link {
-        target: String,
-    },
+    Dir { mode: u32 },
+    File { mode: u32, bytes: Vec<u8>, capability: Option<Vec<u8>> },
+    Link { target: String },
 }
 
 impl Layer {
@@ -31,14 +23,7 @@ impl Layer {
     }
 
     pub fn file(&mut self, path: &str, mode: u32, bytes: &[u8], capability: Option<Vec<u8>>) -> Result<(), String> {
-        self.put(
-            path,
-            Entry::File {
-                mode,
-                bytes: bytes.to_vec(),
-                capability,
-            },
-        )
+        self.put(path, Entry::File { mode, bytes: bytes.to_vec(), capability })
     }
 
     /// A symbolic link, relative so that it also holds under a mount point of the root file system.
@@ -56,10 +41,7 @@ impl Layer {
         let path = path.trim_start_matches('/');
         let mut folder = parent(path);
         while !folder.is_empty() {
-            let above = self
-                .entries
-                .entry(folder.to_owned())
-                .or_insert(Entry::Dir { mode: 0o755 });
+            let above = self.entries.entry(folder.to_owned()).or_insert(Entry::Dir { mode: 0o755 });
             if !matches!(above, Entry::Dir { .. }) {
                 return Err(format!("/{path}: /{folder} is not a folder"));
             }
@@ -89,11 +71,7 @@ fn append(tar: &mut Builder<Vec<u8>>, path: &str, entry: &Entry) -> std::io::Res
             let mut header = plain(EntryType::Directory, *mode, 0);
             tar.append_data(&mut header, format!("{path}/"), std::io::empty())
         }
-        Entry::File {
-            mode,
-            bytes,
-            capability,
-        } => {
+        Entry::File { mode, bytes, capability } => {
             if let Some(value) = capability {
                 // What GNU tar, docker, podman and containerd all read for an extended attribute.
                 tar.append_pax_extensions([("SCHILY.xattr.security.capability", value.as_slice())])?;
@@ -121,9 +99,7 @@ pub(crate) fn plain(kind: EntryType, mode: u32, size: usize) -> Header {
 }
 
 fn parent(path: &str) -> &str {
-    path.trim_start_matches('/')
-        .rsplit_once('/')
-        .map_or("", |(folder, _)| folder)
+    path.trim_start_matches('/').rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
 #[cfg(test)]
@@ -141,26 +117,15 @@ mod tests {
             let mut layer = Layer::default();
             layer.link(link, "/bin/app-of-ours").expect("nothing is in the way");
             let entry = &layer.entries[link.trim_start_matches('/')];
-            assert_eq!(
-                *entry,
-                Entry::Link {
-                    target: expected.into()
-                },
-                "{link}"
-            );
+            assert_eq!(*entry, Entry::Link { target: expected.into() }, "{link}");
         }
     }
 
     #[test]
     fn two_things_in_one_place_are_refused() {
         let mut layer = Layer::default();
-        layer
-            .file("/bin/app", 0o755, b"app", None)
-            .expect("nothing is in the way");
-        assert_eq!(
-            layer.link("/bin/app", "/bin/other").expect_err("a file is there"),
-            "/bin/app: is there already"
-        );
+        layer.file("/bin/app", 0o755, b"app", None).expect("nothing is in the way");
+        assert_eq!(layer.link("/bin/app", "/bin/other").expect_err("a file is there"), "/bin/app: is there already");
         let problem = layer.dir("/bin/app/data", 0o755).expect_err("a file is no folder");
         assert_eq!(problem, "/bin/app/data: /bin/app is not a folder");
     }

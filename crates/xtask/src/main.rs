@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use xtask::{docs, image};
+use xtask::{docs, image, new};
 
 /// The chores of the workspace
 #[derive(Parser)]
@@ -13,12 +13,15 @@ enum Chore {
     Image(image::Options),
     /// Write docs/reference from what the binaries say about themselves
     Docs(docs::Options),
+    /// Make a sidecar that passes CI, to go on from
+    New(new::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Chore::parse() {
         Chore::Image(options) => image::run(&options),
         Chore::Docs(options) => docs::run(&options),
+        Chore::New(options) => new::run(&options),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

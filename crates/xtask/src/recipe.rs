@@ -40,10 +40,7 @@ impl Recipe {
         let bad = self.ports.iter().filter(|port| !is_port(port));
         problems.extend(bad.map(|port| format!("ports \"{port}\": expected a number 1-65535 and /tcp or /udp")));
         problems.extend(self.capabilities.iter().filter_map(|name| capability::bit(name).err()));
-        let bad = self
-            .dialects
-            .iter()
-            .filter(|name| name.is_empty() || name.contains('/'));
+        let bad = self.dialects.iter().filter(|name| name.is_empty() || name.contains('/'));
         problems.extend(bad.map(|name| format!("dialects \"{name}\": expected a bare file name")));
         problems
     }

@@ -66,29 +66,11 @@ struct Locked {
 pub fn of(workspace: &Workspace, package: &Package, stamp: &Stamp) -> Result<String, String> {
     let cargo = |args: &[&str]| shell::output(Command::new("cargo").current_dir(&workspace.root).args(args));
     let target = binary::target();
-    let metadata = cargo(&[
-        "metadata",
-        "--locked",
-        "--format-version",
-        "1",
-        "--filter-platform",
-        &target,
-    ])?;
+    let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", &target])?;
     let metadata: Metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
     // The metadata has the features of the whole workspace; only `cargo tree` knows what one package gets.
     let edges = "normal,no-proc-macro";
-    let tree = cargo(&[
-        "tree",
-        "--locked",
-        "-p",
-        &package.name,
-        "-e",
-        edges,
-        "--prefix",
-        "none",
-        "--target",
-        &target,
-    ])?;
+    let tree = cargo(&["tree", "--locked", "-p", &package.name, "-e", edges, "--prefix", "none", "--target", &target])?;
     let lock = shell::read_text(&workspace.root.join("Cargo.lock"))?;
     let toolchain = toolchain()?;
     document(&package.name, &metadata, &linked(&tree), &lock, &toolchain, stamp)
@@ -124,12 +106,8 @@ fn document(
 ) -> Result<String, String> {
     let lock: Lock = toml::from_str(lock).map_err(|error| format!("Cargo.lock: {error}"))?;
     let is_linked = |item: &&Crate| linked.contains(&(item.name.clone(), item.version.clone()));
-    let crates: BTreeMap<&str, &Crate> = metadata
-        .packages
-        .iter()
-        .filter(is_linked)
-        .map(|item| (item.id.as_str(), item))
-        .collect();
+    let crates: BTreeMap<&str, &Crate> =
+        metadata.packages.iter().filter(is_linked).map(|item| (item.id.as_str(), item)).collect();
     let root = crates.values().find(|item| item.name == name && item.source.is_none());
     let root = *root.ok_or_else(|| format!("cargo tree: expected {name} in its own dependency graph"))?;
 
@@ -157,9 +135,7 @@ fn document(
     });
     // A serial number should be unlike all others, and yet the same for the same contents: so it is their hash.
     document["serialNumber"] = json!(serial_number(&document.to_string()));
-    serde_json::to_string_pretty(&document)
-        .map(|text| text + "\n")
-        .map_err(|error| error.to_string())
+    serde_json::to_string_pretty(&document).map(|text| text + "\n").map_err(|error| error.to_string())
 }
 
 fn reference(item: &Crate) -> String {
@@ -176,16 +152,14 @@ fn component(item: &Crate, kind: &str, lock: &Lock) -> Value {
     });
     if let Some(license) = &item.license {
         // Old crates write a slash where SPDX says OR.
-        component["licenses"] = json!([{ "expression": license.replace('/', " OR ") }]);
+        let words: Vec<_> = license.split('/').map(str::trim).collect();
+        component["licenses"] = json!([{ "expression": words.join(" OR ") }]);
     }
     // No address for our own: a scanner would take `values` for the crate of that name on crates.io.
     if item.source.is_some() {
         component["purl"] = json!(format!("pkg:cargo/{}@{}", item.name, item.version));
     }
-    let locked = lock
-        .package
-        .iter()
-        .find(|locked| locked.name == item.name && locked.version == item.version);
+    let locked = lock.package.iter().find(|locked| locked.name == item.name && locked.version == item.version);
     if let Some(checksum) = locked.and_then(|locked| locked.checksum.as_ref()) {
         component["hashes"] = json!([{ "alg": "SHA-256", "content": checksum }]);
     }
@@ -198,21 +172,13 @@ fn dependencies(metadata: &Metadata, crates: &BTreeMap<&str, &Crate>) -> Vec<Val
         let Some(item) = crates.get(node.id.as_str()) else {
             continue;
         };
-        let normal = node
-            .deps
-            .iter()
-            .filter(|edge| edge.dep_kinds.iter().any(|kind| kind.kind.is_none()));
-        let mut needs: Vec<_> = normal
-            .filter_map(|edge| crates.get(edge.pkg.as_str()))
-            .map(|i| reference(i))
-            .collect();
+        let normal = node.deps.iter().filter(|edge| edge.dep_kinds.iter().any(|kind| kind.kind.is_none()));
+        let mut needs: Vec<_> = normal.filter_map(|edge| crates.get(edge.pkg.as_str())).map(|i| reference(i)).collect();
         needs.sort();
         needs.dedup();
         rows.insert(reference(item), needs);
     }
-    rows.into_iter()
-        .map(|(item, needs)| json!({ "ref": item, "dependsOn": needs }))
-        .collect()
+    rows.into_iter().map(|(item, needs)| json!({ "ref": item, "dependsOn": needs })).collect()
 }
 
 /// A UUID of version 8: the one whose bits are its maker's own business.

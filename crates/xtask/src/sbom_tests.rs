@@ -6,7 +6,7 @@ const METADATA: &str = r#"{
   "packages": [
     { "id": "p/app", "name": "app", "version": "0.1.0", "license": "Apache-2.0", "source": null },
     { "id": "p/values", "name": "values", "version": "0.1.0", "license": "Apache-2.0", "source": null },
-    { "id": "r/libc", "name": "libc", "version": "0.2.1", "license": "MIT/Apache-2.0", "source": "registry" },
+    { "id": "r/libc", "name": "libc", "version": "0.2.1", "license": "MIT / Apache-2.0", "source": "registry" },
     { "id": "r/cc", "name": "cc", "version": "1.0.0", "license": "MIT", "source": "registry" }
   ],
   "resolve": { "nodes": [
@@ -24,10 +24,7 @@ const LOCK: &str = "version = 4\n[[package]]\nname = \"libc\"\nversion = \"0.2.1
 
 fn made(created: &str) -> String {
     let metadata = serde_json::from_str(METADATA).expect("valid metadata");
-    let stamp = Stamp {
-        created: created.into(),
-        revision: None,
-    };
+    let stamp = Stamp { created: created.into(), revision: None };
     let toolchain = [("glibc", "2.36".to_owned())];
     document("app", &metadata, &linked(TREE), LOCK, &toolchain, &stamp).expect("a document")
 }
@@ -36,12 +33,7 @@ fn made(created: &str) -> String {
 fn only_what_is_linked_is_listed() {
     let bill: Value = serde_json::from_str(&made("1970-01-01T00:00:00Z")).expect("valid JSON");
     assert_eq!(bill["metadata"]["component"]["name"], "app");
-    let names: Vec<_> = bill["components"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|item| &item["name"])
-        .collect();
+    let names: Vec<_> = bill["components"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
     assert_eq!(names, ["libc", "glibc", "values"]);
 }
 
@@ -59,10 +51,7 @@ fn a_published_crate_has_its_address_hash_and_licence() {
 fn dependencies_are_those_of_the_binary() {
     let bill: Value = serde_json::from_str(&made("1970-01-01T00:00:00Z")).expect("valid JSON");
     let app = &bill["dependencies"].as_array().expect("a list")[1];
-    assert_eq!(
-        *app,
-        json!({ "ref": "workspace:app@0.1.0", "dependsOn": ["workspace:values@0.1.0"] })
-    );
+    assert_eq!(*app, json!({ "ref": "workspace:app@0.1.0", "dependsOn": ["workspace:values@0.1.0"] }));
 }
 
 #[test]

@@ -9,10 +9,8 @@ use std::{
 /// What a program printed; its own complaints stay visible on stderr.
 pub fn output(command: &mut Command) -> Result<String, String> {
     let shown = shown(command);
-    let output = command
-        .stderr(Stdio::inherit())
-        .output()
-        .map_err(|error| format!("{shown}: cannot be started: {error}"))?;
+    let output =
+        command.stderr(Stdio::inherit()).output().map_err(|error| format!("{shown}: cannot be started: {error}"))?;
     if !output.status.success() {
         return Err(format!("{shown}: {}", output.status));
     }
@@ -22,14 +20,8 @@ pub fn output(command: &mut Command) -> Result<String, String> {
 /// Runs a program whose output is for the person who waits.
 pub fn run(command: &mut Command) -> Result<(), String> {
     let shown = shown(command);
-    let status = command
-        .status()
-        .map_err(|error| format!("{shown}: cannot be started: {error}"))?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err(format!("{shown}: {status}"))
-    }
+    let status = command.status().map_err(|error| format!("{shown}: cannot be started: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{shown}: {status}")) }
 }
 
 fn shown(command: &Command) -> String {
@@ -47,9 +39,6 @@ pub fn read_text(path: &Path) -> Result<String, String> {
 
 /// Writes a file, and the folders it lies in.
 pub fn write(path: &Path, bytes: impl AsRef<[u8]>) -> Result<(), String> {
-    let written = path
-        .parent()
-        .map_or(Ok(()), fs::create_dir_all)
-        .and_then(|()| fs::write(path, bytes));
+    let written = path.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(path, bytes));
     written.map_err(|error| format!("{}: {error}", path.display()))
 }

@@ -31,12 +31,7 @@ pub fn texts(root: &Path) -> Result<Vec<Text>, String> {
     let list = ["ls-files", "-z", "--cached", "--others", "--exclude-standard"];
     let paths = shell::output(Command::new("git").current_dir(root).args(list))?;
     // A file may be deleted and still be in the index.
-    let text = |path: &str| {
-        Some(Text {
-            path: path.to_owned(),
-            text: std::fs::read_to_string(root.join(path)).ok()?,
-        })
-    };
+    let text = |path: &str| Some(Text { path: path.to_owned(), text: std::fs::read_to_string(root.join(path)).ok()? });
     let mut texts: Vec<_> = paths.split_terminator('\0').filter_map(text).collect();
     texts.sort_by(|one, other| one.path.cmp(&other.path));
     texts.dedup_by(|one, other| one.path == other.path);

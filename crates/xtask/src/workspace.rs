@@ -75,26 +75,16 @@ impl Workspace {
     pub fn recipes(&self, asked: &[String]) -> Result<Vec<(String, Recipe)>, String> {
         let known = self.recipe_names()?;
         if let Some(unknown) = asked.iter().find(|name| !known.contains(name)) {
-            return Err(format!(
-                "{unknown}: no images/{unknown}.toml, expected one of: {}",
-                known.join(", ")
-            ));
+            return Err(format!("{unknown}: no images/{unknown}.toml, expected one of: {}", known.join(", ")));
         }
-        let wanted = known
-            .into_iter()
-            .filter(|name| asked.is_empty() || asked.contains(name));
-        wanted
-            .map(|name| self.recipe(&name).map(|recipe| (name, recipe)))
-            .collect()
+        let wanted = known.into_iter().filter(|name| asked.is_empty() || asked.contains(name));
+        wanted.map(|name| self.recipe(&name).map(|recipe| (name, recipe))).collect()
     }
 
     fn recipe(&self, name: &str) -> Result<Recipe, String> {
         let text = shell::read_text(&self.root.join(format!("images/{name}.toml")))?;
         Recipe::parse(&text).map_err(|problems| {
-            let lines: Vec<_> = problems
-                .iter()
-                .map(|problem| format!("images/{name}.toml: {problem}"))
-                .collect();
+            let lines: Vec<_> = problems.iter().map(|problem| format!("images/{name}.toml: {problem}")).collect();
             lines.join("\n")
         })
     }

@@ -27,10 +27,7 @@ fn package() -> Package {
 
 fn made() -> Vec<u8> {
     let recipe = Recipe::parse(RECIPE).expect("a valid recipe");
-    let stamp = Stamp {
-        created: "2026-01-02T03:04:05Z".into(),
-        revision: Some("c0ffee".into()),
-    };
+    let stamp = Stamp { created: "2026-01-02T03:04:05Z".into(), revision: Some("c0ffee".into()) };
     let layer = rootfs::layer("app", b"the binary", b"certificates", &recipe).expect("a root file system");
     let layer = layer.tar().expect("a layer");
     image::archive_of(&package(), &recipe, &stamp, &layer, "pillion/app:0.1.0").expect("an archive")
@@ -57,24 +54,12 @@ struct Image {
 fn image() -> Image {
     let mut files = opened(&made());
     let manifest: Value = serde_json::from_slice(&files["manifest.json"]).expect("JSON");
-    let mut named = |value: &Value| {
-        files
-            .remove(value.as_str().expect("a name"))
-            .expect("a file of that name")
-    };
+    let mut named = |value: &Value| files.remove(value.as_str().expect("a name")).expect("a file of that name");
     let config = named(&manifest[0]["Config"]);
-    assert_eq!(
-        manifest[0]["Config"],
-        format!("{}.json", sha256(&config)),
-        "the name of the config is its digest"
-    );
+    assert_eq!(manifest[0]["Config"], format!("{}.json", sha256(&config)), "the name of the config is its digest");
     let config = serde_json::from_slice(&config).expect("JSON");
     let layer = named(&manifest[0]["Layers"][0]);
-    Image {
-        manifest,
-        config,
-        layer,
-    }
+    Image { manifest, config, layer }
 }
 
 #[test]
@@ -87,10 +72,7 @@ fn digests_match_what_they_name() {
     let image = image();
     assert_eq!(image.manifest[0]["RepoTags"][0], "pillion/app:0.1.0");
     assert_eq!(image.manifest[0]["Layers"].as_array().expect("a list").len(), 1);
-    assert_eq!(
-        image.config["rootfs"]["diff_ids"][0],
-        format!("sha256:{}", sha256(&image.layer))
-    );
+    assert_eq!(image.config["rootfs"]["diff_ids"][0], format!("sha256:{}", sha256(&image.layer)));
 }
 
 #[test]
@@ -102,10 +84,7 @@ fn the_config_says_how_to_run_it() {
     assert_eq!(config["Cmd"][1], "/etc/app.yaml");
     assert_eq!(config["StopSignal"], "SIGTERM");
     assert!(config["ExposedPorts"].get("9533/tcp").is_some());
-    assert_eq!(
-        config["Healthcheck"]["Test"],
-        serde_json::json!(["CMD", "/bin/app", "healthcheck"])
-    );
+    assert_eq!(config["Healthcheck"]["Test"], serde_json::json!(["CMD", "/bin/app", "healthcheck"]));
     assert_eq!(config["Env"][1], "SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt");
 }
 
@@ -113,11 +92,7 @@ fn the_config_says_how_to_run_it() {
 fn labels_say_what_is_known_and_nothing_else() {
     let image = image();
     let labels = image.config["config"]["Labels"].as_object().expect("labels");
-    let label = |name: &str| {
-        labels
-            .get(&format!("org.opencontainers.image.{name}"))
-            .and_then(Value::as_str)
-    };
+    let label = |name: &str| labels.get(&format!("org.opencontainers.image.{name}")).and_then(Value::as_str);
     assert_eq!(label("vendor"), Some("Pillion"));
     assert_eq!(label("revision"), Some("c0ffee"));
     assert_eq!(label("created"), Some("2026-01-02T03:04:05Z"));
@@ -134,22 +109,11 @@ fn the_binary_has_its_capability_permitted_and_not_effective() {
         let path = entry.path().expect("a path").display().to_string();
         for extension in entry.pax_extensions().expect("readable headers").into_iter().flatten() {
             let extension = extension.expect("a header");
-            found.push((
-                path.clone(),
-                extension.key().expect("a key").to_owned(),
-                extension.value_bytes().to_vec(),
-            ));
+            found.push((path.clone(), extension.key().expect("a key").to_owned(), extension.value_bytes().to_vec()));
         }
     }
     let cap_kill = vec![0, 0, 0, 2, 1 << 5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
-    assert_eq!(
-        found,
-        [(
-            "bin/app".to_owned(),
-            "SCHILY.xattr.security.capability".to_owned(),
-            cap_kill
-        )]
-    );
+    assert_eq!(found, [("bin/app".to_owned(), "SCHILY.xattr.security.capability".to_owned(), cap_kill)]);
 }
 
 #[test]
@@ -160,18 +124,9 @@ fn the_root_file_system_is_what_was_promised() {
         let entry = entry.expect("an entry");
         let header = entry.header();
         assert_eq!(header.mtime().expect("a time"), 0);
-        assert_eq!(
-            (header.uid().expect("an owner"), header.gid().expect("a group")),
-            (0, 0)
-        );
-        let (path, mode) = (
-            entry.path().expect("a path").display().to_string(),
-            header.mode().expect("a mode"),
-        );
-        let target = entry
-            .link_name()
-            .expect("a target")
-            .map(|target| format!(" -> {}", target.display()));
+        assert_eq!((header.uid().expect("an owner"), header.gid().expect("a group")), (0, 0));
+        let (path, mode) = (entry.path().expect("a path").display().to_string(), header.mode().expect("a mode"));
+        let target = entry.link_name().expect("a target").map(|target| format!(" -> {}", target.display()));
         let kind = match header.entry_type() {
             EntryType::Directory => 'd',
             EntryType::Symlink => 'l',
@@ -201,8 +156,5 @@ fn the_root_file_system_is_what_was_promised() {
 #[test]
 fn the_user_is_one_the_image_knows() {
     let passwd = String::from_utf8(opened(&image().layer)["etc/passwd"].clone()).expect("text");
-    assert!(
-        passwd.contains("nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"),
-        "{passwd}"
-    );
+    assert!(passwd.contains("nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"), "{passwd}");
 }

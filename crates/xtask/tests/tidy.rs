@@ -12,22 +12,12 @@ static WORKSPACE: LazyLock<Workspace> = LazyLock::new(|| Workspace::load().expec
 static TEXTS: LazyLock<Vec<Text>> = LazyLock::new(|| tidy::texts(&WORKSPACE.root).expect("git ls-files"));
 
 fn sidecars() -> Vec<&'static str> {
-    WORKSPACE
-        .packages
-        .iter()
-        .filter(|package| package.is_sidecar())
-        .map(|package| package.name.as_str())
-        .collect()
+    WORKSPACE.packages.iter().filter(|package| package.is_sidecar()).map(|package| package.name.as_str()).collect()
 }
 
 #[track_caller]
 fn hold(problems: &[String]) {
-    assert!(
-        problems.is_empty(),
-        "{} found:\n{}\n",
-        problems.len(),
-        problems.join("\n")
-    );
+    assert!(problems.is_empty(), "{} found:\n{}\n", problems.len(), problems.join("\n"));
 }
 
 #[test]
@@ -67,23 +57,14 @@ fn versions_and_lints_are_said_once() {
 
 #[test]
 fn every_sidecar_is_complete_under_its_name() {
-    hold(&folders::problems(
-        &WORKSPACE.root,
-        &sidecars(),
-        &WORKSPACE.recipe_names().expect("images/"),
-    ));
+    hold(&folders::problems(&WORKSPACE.root, &sidecars(), &WORKSPACE.recipe_names().expect("images/")));
 }
 
 #[test]
 fn only_dialects_spell_the_peers_words() {
     let recipes = WORKSPACE.recipes(&[]).expect("images/*.toml");
     let of = |name: &str, words: &[String]| dialects::problems(&TEXTS, name, words);
-    hold(
-        &recipes
-            .iter()
-            .flat_map(|(name, recipe)| of(name, &recipe.peer_words))
-            .collect::<Vec<_>>(),
-    );
+    hold(&recipes.iter().flat_map(|(name, recipe)| of(name, &recipe.peer_words)).collect::<Vec<_>>());
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) fn render(
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     jinja.set_syntax(syntax.map_err(|error| spoken(&error))?);
     jinja.set_fuel(Some(FUEL));
+    // The default of 500 is more than the stack of this thread holds: a macro that calls itself killed the process.
+    jinja.set_recursion_limit(50);
     jinja.set_undefined_behavior(match undefined {
         Undefined::Error => UndefinedBehavior::Strict,
         Undefined::Keep => UndefinedBehavior::Chainable,

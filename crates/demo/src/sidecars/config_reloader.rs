@@ -142,7 +142,8 @@ impl Sidecar for ConfigReloader {
             let ms = milliseconds(swapped, line.at);
             self.with(|inner| inner.told = version);
             pod.board.sidecar(NAME, |view| {
-                (view.plot.name, view.plot.unit) = ("from swap to told, 100 of it to settle", "ms");
+                (view.plot.name, view.plot.unit, view.plot.note) =
+                    ("from swap to told", "ms", "up to 100 of it to settle");
                 view.plot.push(ms);
             });
             let greeting = line.field("greeting").unwrap_or_default();
@@ -157,10 +158,11 @@ impl Sidecar for ConfigReloader {
     }
 
     fn facts(&self, metrics: &Metrics) -> Vec<Fact> {
-        let count =
-            |name: &str, label: &str| metrics.sum(&format!("config_reloader_{name}"), label).unwrap_or_default();
+        let count = |name: &str, label: &str| {
+            metrics.sum(&format!("config_reloader_{name}"), label).unwrap_or_default().to_string()
+        };
         vec![
-            Fact::new("version told", self.with(|inner| inner.told)),
+            Fact::new("version told", self.with(|inner| inner.told).to_string()),
             Fact::new("reloads", count("reloads_total", "result=\"success\"")),
             Fact::new("failed checks", count("failures_total", "stage=\"check\"")),
         ]

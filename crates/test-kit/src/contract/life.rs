@@ -67,10 +67,17 @@ pub fn sighup_reloads_and_a_bad_file_changes_nothing(subject: Subject) {
     sidecar.wait_ready();
     let worked = format!("{}_config_last_reload_successful", subject.prefix());
     assert_eq!(sidecar.metric(&worked), Some(1.0));
+    let errors = || sidecar.logs().iter().filter(|line| line.level() == "ERROR").count();
     let reload = |expected: f64| {
+        let said = errors();
         sidecar.signal(Signal::HUP);
         let noticed = eventually(PATIENCE, || sidecar.metric(&worked) == Some(expected));
         assert!(noticed, "no reload; the log:\n{}", sidecar.stderr());
+        assert!(
+            expected == 1.0 || eventually(PATIENCE, || errors() > said),
+            "nothing said; the log:\n{}",
+            sidecar.stderr()
+        );
         assert_eq!(sidecar.admin_get("/readyz").0, 200, "the old settings stay, and it stays ready");
     };
     // What would not start must not pass a reload either: neither a key of the sidecar's own nor a common one.
@@ -96,6 +103,22 @@ pub fn sighup_reloads_and_a_bad_file_changes_nothing(subject: Subject) {
     assert_eq!(sidecar.logs().len(), said, "INFO is still logged");
     sidecar.signal(Signal::TERM);
     assert_eq!(sidecar.wait_exit(), 0);
+}
+
+/// What holds the namespaces of a pod in compose: it goes when told to, and says what it takes.
+pub fn pause_does_nothing_until_told_to_stop(subject: Subject) {
+    let case = subject.case();
+    let pausing = case.bare().own_admin().arg("pause").spawn();
+    assert!(eventually(PATIENCE, || pausing.catches(Signal::TERM)));
+    thread::sleep(Duration::from_millis(200));
+    assert!(pausing.is_running() && pausing.threads() == 1);
+    pausing.signal(Signal::TERM);
+    assert_eq!((pausing.wait_exit(), pausing.stderr().as_str()), (0, ""));
+    for subcommand in ["pause", "wait", "healthcheck"] {
+        let help = case.bare().args([subcommand, "--help"]).run();
+        assert!(help.code == 0 && help.stdout.contains("Usage: "), "{subcommand} --help: {}", help.stdout);
+        assert_eq!(case.bare().args([subcommand, "--zebra"]).run().code, 64);
+    }
 }
 
 pub fn quit_is_off_by_default_and_works_when_allowed(subject: Subject) {

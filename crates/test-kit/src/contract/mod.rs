@@ -10,6 +10,8 @@ pub mod logs;
 pub mod probes;
 pub mod typed;
 
+use std::sync::Arc;
+
 use crate::{Sidecar, Start, TempDir};
 
 /// A sidecar that the suite is run against. `{dir}` in `args` and `config` is a directory made for the test.
@@ -26,12 +28,12 @@ pub struct Subject {
 /// One test's own copy of the world.
 pub struct Case {
     pub subject: Subject,
-    pub dir: TempDir,
+    pub dir: Arc<TempDir>,
 }
 
 impl Subject {
     pub fn case(self) -> Case {
-        let dir = TempDir::new();
+        let dir = Arc::new(TempDir::new());
         Case { subject: self, dir }
     }
 
@@ -44,7 +46,7 @@ impl Subject {
 impl Case {
     /// The binary without any arguments.
     pub fn bare(&self) -> Start {
-        Sidecar::start(self.subject.binary)
+        Sidecar::start(self.subject.binary).keeping(&self.dir)
     }
 
     /// With its least arguments, and these.
@@ -105,7 +107,7 @@ macro_rules! contract {
                 probe_port_9090_is_best_effort;
             life: livez_stays_200_until_the_end, sigterm_is_lame_duck_drain_exit_0,
                 a_second_signal_exits_at_once, sighup_reloads_and_a_bad_file_changes_nothing,
-                quit_is_off_by_default_and_works_when_allowed;
+                quit_is_off_by_default_and_works_when_allowed, pause_does_nothing_until_told_to_stop;
             admin: state_changes_are_refused_from_other_addresses,
                 slow_and_malformed_admin_clients_cannot_exhaust_it, metrics_have_build_info_process_and_reload,
                 idle_has_no_wakeups_and_at_most_two_threads;

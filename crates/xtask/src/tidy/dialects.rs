@@ -33,23 +33,14 @@ mod tests {
 
     #[test]
     fn a_peers_word_outside_the_dialect_is_named() {
-        let file = |path: &str, text: &str| Text {
-            path: path.into(),
-            text: text.into(),
-        };
+        let file = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
         let texts = [
-            file(
-                "crates/app/src/config.rs",
-                "// webhook-url\nlet flag = \"webhook-url\";\n",
-            ),
+            file("crates/app/src/config.rs", "// webhook-url\nlet flag = \"webhook-url\";\n"),
             file("crates/app/src/dialect/peer.rs", "let flag = \"webhook-url\";\n"),
             file("crates/other/src/config.rs", "let flag = \"webhook-url\";\n"),
         ];
         let found = problems(&texts, "app", &["webhook-url".into()]);
         assert_eq!(found.len(), 1, "{found:?}");
-        assert!(
-            found[0].starts_with("crates/app/src/config.rs:2: spells `webhook-url`"),
-            "{found:?}"
-        );
+        assert!(found[0].starts_with("crates/app/src/config.rs:2: spells `webhook-url`"), "{found:?}");
     }
 }

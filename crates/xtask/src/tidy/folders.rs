@@ -9,10 +9,7 @@ pub fn problems(root: &Path, sidecars: &[&str], recipes: &[String]) -> Vec<Strin
             (format!("images/{name}.toml"), "how its image is made"),
             (format!("manifests/{name}"), "how people run it"),
             (format!("docs/{name}.md"), "what it does, for people"),
-            (
-                format!("tests/{}.rs", name.replace('-', "_")),
-                "what it promises, tested from outside",
-            ),
+            (format!("tests/{}.rs", name.replace('-', "_")), "what it promises, tested from outside"),
         ];
         let missing = expected.iter().filter(|(path, _)| !root.join(path).exists());
         problems.extend(missing.map(|(path, what)| format!("{path}: missing: {what} (crates/{name} is a sidecar)")));
@@ -30,10 +27,7 @@ mod tests {
     fn each_missing_part_is_named() {
         let root = tempfile::tempdir().expect("a folder");
         let problems = problems(root.path(), &["log-shipper"], &["gone".into()]);
-        let places: Vec<_> = problems
-            .iter()
-            .filter_map(|problem| problem.split(':').next())
-            .collect();
+        let places: Vec<_> = problems.iter().filter_map(|problem| problem.split(':').next()).collect();
         let expected = [
             "images/log-shipper.toml",
             "manifests/log-shipper",

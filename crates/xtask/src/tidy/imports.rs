@@ -20,15 +20,8 @@ const TEST_KIT: (&str, &[&str]) = ("test-kit", &["common", "values", "tls"]);
 const PROGRAMS: &[&str] = &["demo", "bench"];
 
 pub fn problems(packages: &[Package]) -> Vec<String> {
-    let sidecars: Vec<_> = packages
-        .iter()
-        .filter(|p| p.is_sidecar())
-        .map(|p| p.name.as_str())
-        .collect();
-    packages
-        .iter()
-        .flat_map(|package| package.ours().filter_map(|needed| wrong(package, needed, &sidecars)))
-        .collect()
+    let sidecars: Vec<_> = packages.iter().filter(|p| p.is_sidecar()).map(|p| p.name.as_str()).collect();
+    packages.iter().flat_map(|package| package.ours().filter_map(|needed| wrong(package, needed, &sidecars))).collect()
 }
 
 fn wrong(package: &Package, needed: &Dependency, sidecars: &[&str]) -> Option<String> {
@@ -66,11 +59,7 @@ mod tests {
             kind: kind.map(str::to_owned),
             path: Some("somewhere".into()),
         };
-        Package {
-            name: name.into(),
-            dependencies: needs.iter().map(dependency).collect(),
-            ..Package::default()
-        }
+        Package { name: name.into(), dependencies: needs.iter().map(dependency).collect(), ..Package::default() }
     }
 
     fn verdict(name: &str, needs: &[(&str, Option<&str>)]) -> Vec<String> {
@@ -81,10 +70,7 @@ mod tests {
     #[test]
     fn what_the_table_draws_is_allowed() {
         assert_eq!(verdict("tls", &[("values", None), ("test-kit", Some("dev"))]), [""; 0]);
-        assert_eq!(
-            verdict("auth-proxy", &[("common", None), ("tls", None), ("http-client", None)]),
-            [""; 0]
-        );
+        assert_eq!(verdict("auth-proxy", &[("common", None), ("tls", None), ("http-client", None)]), [""; 0]);
         assert_eq!(verdict("bench", &[("test-kit", None)]), [""; 0]);
     }
 
@@ -100,10 +86,7 @@ mod tests {
         ] {
             let found = verdict(name, &[needs]);
             assert_eq!(found.len(), 1, "{name} -> {needs:?}: {found:?}");
-            assert!(
-                found[0].starts_with(&format!("{name}/Cargo.toml: depends on {}: ", needs.0)),
-                "{found:?}"
-            );
+            assert!(found[0].starts_with(&format!("{name}/Cargo.toml: depends on {}: ", needs.0)), "{found:?}");
         }
     }
 

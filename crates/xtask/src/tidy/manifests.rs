@@ -10,9 +10,7 @@ const SECTIONS: [&str; 3] = ["dependencies", "dev-dependencies", "build-dependen
 const OWN_LINTS: &str = "crates/heap/Cargo.toml";
 
 pub fn problems(texts: &[Text]) -> Vec<String> {
-    let members = texts
-        .iter()
-        .filter(|file| file.path.ends_with("/Cargo.toml") && !file.path.starts_with("fuzz/"));
+    let members = texts.iter().filter(|file| file.path.ends_with("/Cargo.toml") && !file.path.starts_with("fuzz/"));
     members.flat_map(|file| of(&file.path, &file.text)).collect()
 }
 
@@ -22,11 +20,7 @@ fn of(path: &str, text: &str) -> Vec<String> {
         Err(error) => return vec![format!("{path}: {error}")],
     };
     let mut problems = Vec::new();
-    let targets = manifest
-        .get("target")
-        .and_then(Value::as_table)
-        .into_iter()
-        .flat_map(Table::values);
+    let targets = manifest.get("target").and_then(Value::as_table).into_iter().flat_map(Table::values);
     for table in std::iter::once(&manifest).chain(targets.filter_map(Value::as_table)) {
         for section in SECTIONS {
             let needed = table.get(section).and_then(Value::as_table).into_iter().flatten();

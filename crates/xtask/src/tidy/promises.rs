@@ -23,9 +23,7 @@ pub fn problems(texts: &[Text]) -> Vec<String> {
             problems.push(format!("{place}: expected a number of its own, another promise has it"));
         }
         if row.holders.is_empty() {
-            problems.push(format!(
-                "{place}: expected a test (tests/NAME.rs::function) or a benchmark (bench:NAME)"
-            ));
+            problems.push(format!("{place}: expected a test (tests/NAME.rs::function) or a benchmark (bench:NAME)"));
         }
         let wrong = row.holders.iter().filter_map(|holder| missing(texts, holder));
         problems.extend(wrong.map(|problem| format!("{place}: {problem}")));
@@ -34,30 +32,19 @@ pub fn problems(texts: &[Text]) -> Vec<String> {
 }
 
 fn rows(spec: &str) -> Vec<Row<'_>> {
-    (1..)
-        .zip(spec.lines())
-        .filter_map(|(line, text)| row(line, text))
-        .collect()
+    (1..).zip(spec.lines()).filter_map(|(line, text)| row(line, text)).collect()
 }
 
 /// None for anything that is not a promise: text, the head of a table, other tables.
 fn row(line: usize, text: &str) -> Option<Row<'_>> {
-    let cells: Vec<_> = text
-        .trim()
-        .strip_prefix('|')?
-        .strip_suffix('|')?
-        .split('|')
-        .map(str::trim)
-        .collect();
+    let cells: Vec<_> = text.trim().strip_prefix('|')?.strip_suffix('|')?.split('|').map(str::trim).collect();
     let [id, .., last] = cells.as_slice() else { return None };
     let (letters, number) = id.split_once('-')?;
     let is_id = !letters.is_empty()
         && letters.chars().all(|c| c.is_ascii_uppercase())
         && number.starts_with(|c: char| c.is_ascii_digit());
     let words = last.split(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '`'));
-    let holders = words
-        .filter(|word| word.starts_with("bench:") || word.contains("::"))
-        .collect();
+    let holders = words.filter(|word| word.starts_with("bench:") || word.contains("::")).collect();
     is_id.then_some(Row { line, id, holders })
 }
 
@@ -84,13 +71,9 @@ fn has_function(source: &str, name: &str) -> bool {
 
 /// A file of that name, or the name as a string: how benchmarks are chosen on the command line.
 fn has_benchmark(texts: &[Text], name: &str) -> bool {
-    let bench = texts
-        .iter()
-        .filter(|file| file.path.starts_with("bench/") && file.is_rust());
+    let bench = texts.iter().filter(|file| file.path.starts_with("bench/") && file.is_rust());
     let (file_name, quoted) = (format!("/{}.rs", name.replace('-', "_")), format!("\"{name}\""));
-    bench
-        .into_iter()
-        .any(|file| file.path.ends_with(&file_name) || Code::of(&file.text).spoken.contains(&quoted))
+    bench.into_iter().any(|file| file.path.ends_with(&file_name) || Code::of(&file.text).spoken.contains(&quoted))
 }
 
 #[cfg(test)]
@@ -98,65 +81,35 @@ mod tests {
     use super::*;
 
     fn verdict(row: &str) -> Vec<String> {
-        let file = |path: &str, text: &str| Text {
-            path: path.into(),
-            text: text.into(),
-        };
+        let file = |path: &str, text: &str| Text { path: path.into(), text: text.into() };
         let spec = format!("# Promises\n\n| id | promise | held by |\n|---|---|---|\n{row}\n");
         problems(&[
             file("SPEC.md", &spec),
-            file(
-                "tests/app.rs",
-                "#[test]\nfn stops() {}\n// fn starts() {}\nkit::each!(fn reloads, fn probes);\n",
-            ),
+            file("tests/app.rs", "#[test]\nfn stops() {}\n// fn starts() {}\nkit::each!(fn reloads, fn probes);\n"),
             file("bench/src/main.rs", "match name { \"startup\" => {} }"),
         ])
     }
 
     #[test]
     fn a_row_that_names_what_exists_is_fine() {
-        assert_eq!(
-            verdict("| C-12 | It stops. | `tests/app.rs::stops`, bench:startup |"),
-            [""; 0]
-        );
-        assert_eq!(
-            verdict("| C-13 | It reloads. | tests/app.rs::module::reloads |"),
-            [""; 0]
-        );
+        assert_eq!(verdict("| C-12 | It stops. | `tests/app.rs::stops`, bench:startup |"), [""; 0]);
+        assert_eq!(verdict("| C-13 | It reloads. | tests/app.rs::module::reloads |"), [""; 0]);
         assert_eq!(verdict("| some other | table |"), [""; 0]);
     }
 
     #[test]
     fn a_row_that_names_nothing_real_is_told_so() {
         for (row, expected) in [
-            (
-                "| C-1 | It starts. | tests/app.rs::starts |",
-                "expected `fn starts` in tests/app.rs",
-            ),
-            (
-                "| C-1 | It sto. | tests/app.rs::sto |",
-                "expected `fn sto` in tests/app.rs",
-            ),
-            (
-                "| C-1 | It runs. | tests/gone.rs::runs |",
-                "there is no file tests/gone.rs",
-            ),
-            (
-                "| C-1 | It is fast. | bench:speed |",
-                "expected a benchmark of that name",
-            ),
+            ("| C-1 | It starts. | tests/app.rs::starts |", "expected `fn starts` in tests/app.rs"),
+            ("| C-1 | It sto. | tests/app.rs::sto |", "expected `fn sto` in tests/app.rs"),
+            ("| C-1 | It runs. | tests/gone.rs::runs |", "there is no file tests/gone.rs"),
+            ("| C-1 | It is fast. | bench:speed |", "expected a benchmark of that name"),
             ("| C-1 | It is nice. | we believe |", "expected a test"),
-            (
-                "| C-1 | a | bench:startup |\n| C-1 | b | bench:startup |",
-                "expected a number of its own",
-            ),
+            ("| C-1 | a | bench:startup |\n| C-1 | b | bench:startup |", "expected a number of its own"),
         ] {
             let found = verdict(row);
             assert_eq!(found.len(), 1, "{row}: {found:?}");
-            assert!(
-                found[0].starts_with("SPEC.md:") && found[0].contains(expected),
-                "{row}: {found:?}"
-            );
+            assert!(found[0].starts_with("SPEC.md:") && found[0].contains(expected), "{row}: {found:?}");
         }
     }
 

@@ -13,10 +13,7 @@ pub struct Code {
 
 impl Code {
     pub fn of(source: &str) -> Self {
-        let mut reader = Reader {
-            chars: source.chars().peekable(),
-            code: Self::default(),
-        };
+        let mut reader = Reader { chars: source.chars().peekable(), code: Self::default() };
         while let Some(next) = reader.chars.next() {
             reader.one(next);
         }
@@ -26,11 +23,7 @@ impl Code {
     /// Lines, counted from 1, on which a word stands by itself: `unsafe`, not `unsafe_code`.
     pub fn lines_with_word(&self, word: &str) -> Vec<usize> {
         let has = |line: &str| line.split(|c: char| !is_name(c)).any(|found| found == word);
-        (1..)
-            .zip(self.bare.lines())
-            .filter(|(_, line)| has(line))
-            .map(|(number, _)| number)
-            .collect()
+        (1..).zip(self.bare.lines()).filter(|(_, line)| has(line)).map(|(number, _)| number).collect()
     }
 }
 
@@ -179,11 +172,7 @@ mod tests {
             (r##"br"a\" c"##, r##"br"a\" c"##, r##"br"" c"##),
             ("r#type = 1", "r#type = 1", "r#type = 1"),
             (r#"'"' + '\'' + '\\' // c"#, r#"'"' + '\'' + '\\' "#, "'' + '' + '' "),
-            (
-                "fn f<'a>(x: &'a str) // c",
-                "fn f<'a>(x: &'a str) ",
-                "fn f<'a>(x: &'a str) ",
-            ),
+            ("fn f<'a>(x: &'a str) // c", "fn f<'a>(x: &'a str) ", "fn f<'a>(x: &'a str) "),
         ] {
             let code = Code::of(source);
             assert_eq!(code.spoken, spoken, "{source}");
