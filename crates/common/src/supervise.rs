@@ -130,6 +130,7 @@ impl Supervisor {
         let (why, mut exit, delay) = match reason {
             Reason::Asked(why) => (why, Exit::Clean, self.drain_delay),
             // Something is broken already; nobody is served by waiting for others to notice.
+            Reason::Failed(exit @ Exit::Other(_)) => ("asked for by the configuration".into(), exit, Duration::ZERO),
             Reason::Failed(exit) => ("a part failed".into(), exit, Duration::ZERO),
             Reason::Finished => ("nothing left to do".into(), Exit::Clean, Duration::ZERO),
         };

@@ -235,7 +235,7 @@ impl OwnArgs {
 
     fn to_config(&self, environment: &Environment, problems: &mut Vec<String>) -> Config {
         let mut timing = Timing::default();
-        timing.watch.settle = self.settle.into();
+        timing.settle(self.settle.into());
         match self.poll.parse() {
             Ok(Poll(polling)) => timing.watch.polling = polling,
             Err(expected) => problems.push(format!("--poll \"{}\": {expected}", self.poll)),

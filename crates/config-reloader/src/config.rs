@@ -38,12 +38,22 @@ pub struct Timing {
 
 impl Default for Timing {
     fn default() -> Self {
-        Self {
-            // Long enough for the kubelet to put the links of new keys in place, too short to be felt.
-            watch: file_watch::Options { settle: Duration::from_millis(100), ..file_watch::Options::default() },
+        let mut timing = Self {
+            watch: file_watch::Options::default(),
             retry_first: Duration::from_secs(1),
             retry_most: Duration::from_secs(60),
-        }
+        };
+        timing.settle(Duration::from_millis(100));
+        timing
+    }
+}
+
+impl Timing {
+    /// After a ConfigMap swap a tenth of it is enough for the kubelet to put the links of new keys in place.
+    pub fn settle(&mut self, quiet: Duration) {
+        self.watch.settle = quiet;
+        self.watch.settle_swap = quiet / 10;
+        self.watch.settle_max = self.watch.settle_max.max(quiet);
     }
 }
 

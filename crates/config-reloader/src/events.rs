@@ -174,7 +174,11 @@ impl Events {
     pub fn failed(&self, stage: &'static str, problem: &str) {
         self.failures.with_label_values(&[stage]).inc();
         self.successful.set(0);
-        tracing::error!(stage, "the change is not applied, the last good config stays: {problem}");
+        match stage {
+            // By then the change is with the app; what becomes of it is the next line.
+            "verify" => tracing::error!(stage, "the app was told and is not well: {problem}"),
+            _ => tracing::error!(stage, "the change is not applied, the last good config stays: {problem}"),
+        }
     }
 
     pub fn again_in(&self, pause: Duration) {

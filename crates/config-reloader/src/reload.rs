@@ -8,7 +8,7 @@ use http_client::Backoff;
 use tokio::time::Instant;
 
 use crate::{
-    act::{self, Generation, Occasion},
+    act::{self, Done, Generation, Occasion, Trouble},
     config::{Action, Config, OnStart, WhenUnverified},
     events::Events,
     prepare::{self, Published, Staged},
@@ -18,6 +18,8 @@ use crate::{
 
 /// How often a verification is tried within its time.
 const VERIFY_EVERY: Duration = Duration::from_millis(250);
+/// How long a last try may take when the process is told to stop.
+const LAST_TRY: Duration = Duration::from_millis(1500);
 
 /// Runs until the process drains. New settings start a new reloader that knows what the old one knew.
 pub async fn run(mut live: Live<Config>, events: Events, gate: Gate, life: Life) -> Result<(), Failure> {
@@ -116,6 +118,8 @@ impl<'a> Reloader<'a> {
                 Outcome::Pending { .. } if self.config.once => {
                     return Err(Failure::new(Exit::Unavailable, "not done, see the lines before this one"));
                 }
+                // Told to stop while trying: there is no next time.
+                Outcome::Pending { .. } if self.life.phase() == Phase::Draining => return self.unfinished(),
                 Outcome::Pending { retry_after } => {
                     let pause = backoff.next(retry_after);
                     self.events.again_in(pause);
@@ -135,7 +139,7 @@ impl<'a> Reloader<'a> {
                     self.say_watching(&watch);
                 }
             }
-            outcome = self.round().await;
+            outcome = if woken { self.round().await } else { self.again().await };
             self.events.counted(self.watched.len() + self.inputs.len(), watch.watches(), watch.mode());
         }
     }
@@ -175,7 +179,8 @@ impl<'a> Reloader<'a> {
             OnStart::Never => false,
             OnStart::Changed => differs,
         };
-        let changes = self.watched.changes_since(&Snapshot::default());
+        let mut changes = self.watched.changes_since(&Snapshot::default());
+        changes.extend(self.inputs.changes_since(&Snapshot::default()));
         if tell {
             return self.start(digest, changes, staged).await;
         }
@@ -197,20 +202,34 @@ impl<'a> Reloader<'a> {
         })
     }
 
+    /// Tries again. What is in place already is not looked at anew: whoever is writing just now is not done yet, and
+    /// the event of it will come.
+    async fn again(&mut self) -> Outcome {
+        match self.pending.take_if(|pending| pending.in_place) {
+            Some(pending) => self.go_on(pending, None).await,
+            None => self.round().await,
+        }
+    }
+
     /// Looks again, and does what has to be done about it.
     async fn round(&mut self) -> Outcome {
-        let before = Arc::clone(&self.watched);
+        let before = (Arc::clone(&self.watched), Arc::clone(&self.inputs));
         self.look().await;
+        let mut newer = self.watched.changes_since(&before.0);
+        newer.extend(self.inputs.changes_since(&before.1));
+        // What an unfinished change had changed is news to the app as well.
+        let mut unfinished = self.pending.take();
+        let older = unfinished.as_mut().map(|pending| std::mem::take(&mut pending.changes)).unwrap_or_default();
+        let still = |old: &Change| !newer.iter().any(|new| new.path == old.path);
+        let mut changes: Vec<Change> = older.into_iter().filter(still).collect();
+        changes.extend(newer);
         let staged = match self.stage().await {
             Ok(staged) => staged,
-            Err(problem) => {
-                self.pending = None;
-                return self.failed("prepare", &problem);
-            }
+            Err(problem) => return self.failed("prepare", &problem),
         };
         let digest = self.digest(staged.as_ref());
-        if let Some(pending) = self.pending.take_if(|pending| pending.digest == digest) {
-            return self.go_on(pending, staged).await;
+        if let Some(pending) = unfinished.filter(|pending| pending.digest == digest) {
+            return self.go_on(Pending { changes, ..pending }, staged).await;
         }
         let in_place = staged.as_ref().is_none_or(Staged::is_in_place);
         if in_place && (self.known.told == Some(digest) || self.bad == Some(digest)) {
@@ -219,11 +238,6 @@ impl<'a> Reloader<'a> {
             self.events.unchanged();
             return Outcome::Settled;
         }
-        // What an unfinished change had changed is news to the app as well.
-        let mut changes = self.pending.take().map(|pending| pending.changes).unwrap_or_default();
-        let newer = self.watched.changes_since(&before);
-        changes.retain(|old| !newer.iter().any(|new| new.path == old.path));
-        changes.extend(newer);
         self.start(digest, changes, staged).await
     }
 
@@ -359,7 +373,7 @@ impl<'a> Reloader<'a> {
         for (action, done) in self.config.tell.iter().zip(done.iter_mut()).filter(|(_, done)| !**done) {
             let working = self.life.busy(action.to_string());
             let begun = Instant::now();
-            match act::perform(action, occasion).await {
+            match self.attempt(action, occasion).await {
                 Ok(answer) => {
                     *done = true;
                     self.events.told(action, answer, begun.elapsed());
@@ -372,6 +386,21 @@ impl<'a> Reloader<'a> {
             drop(working);
         }
         if done.iter().all(|done| *done) { Ok(()) } else { Err(Outcome::Pending { retry_after }) }
+    }
+
+    /// One attempt. When the process is told to stop, one that only waits for an answer is not waited for much longer.
+    async fn attempt(&self, action: &Action, occasion: Occasion<'_>) -> Result<Done, Trouble> {
+        let told_to_stop = async {
+            self.life.reached(Phase::Draining).await;
+            tokio::time::sleep(self.life.time_left(LAST_TRY)).await;
+        };
+        tokio::select! {
+            biased;
+            done = act::perform(action, occasion) => done,
+            () = told_to_stop, if matches!(action, Action::Http(_) | Action::Line(_)) => {
+                Err(Trouble::new("stopped", "no answer yet when told to stop"))
+            }
+        }
     }
 
     /// Tries until it works or its time is over; the error is the last one.
@@ -416,19 +445,28 @@ impl<'a> Reloader<'a> {
         }
     }
 
-    /// Draining: what is pending gets one more chance.
+    /// Draining: a change that waits for its next try gets it now, if that is quick. Nothing is known about how much
+    /// time there is: the kubelet's floor is 2 s.
     async fn finish(&mut self) -> Result<(), Failure> {
-        if self.pending.is_none() {
-            return Ok(());
-        }
-        match self.round().await {
-            Outcome::Settled => Ok(()),
-            Outcome::Exit(code) => Err(exit(code)),
-            Outcome::Pending { .. } => {
-                Err(Failure::new(Exit::Unfinished, "stopped before the app could be told about the last change"))
-            }
+        let Some(pending) = self.pending.take_if(|pending| pending.in_place) else { return Ok(()) };
+        match tokio::time::timeout(self.life.time_left(LAST_TRY), self.go_on(pending, None)).await {
+            Ok(Outcome::Settled) => Ok(()),
+            Ok(Outcome::Exit(code)) => Err(exit(code)),
+            Ok(Outcome::Pending { .. }) | Err(_) => Err(stopped_too_early()),
         }
     }
+
+    /// A change that its check refused, or that could not be prepared, leaves nothing undone: the last good one stays.
+    fn unfinished(&self) -> Result<(), Failure> {
+        match &self.pending {
+            Some(pending) if pending.in_place => Err(stopped_too_early()),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn stopped_too_early() -> Failure {
+    Failure::new(Exit::Unfinished, "stopped before the app could be told about the last change")
 }
 
 fn exit(code: u8) -> Failure {

@@ -32,7 +32,9 @@ fn config(root: &mut Section, environment: &Environment) -> Config {
     let watch = root.sections_or_text("watch", "path").iter_mut().filter_map(target).collect();
     let mut timing = Timing::default();
     let set = |place: &mut Duration, value: Option<Span>| *place = value.map_or(*place, Duration::from);
-    set(&mut timing.watch.settle, root.parsed("settle"));
+    if let Some(Span(quiet)) = root.parsed("settle") {
+        timing.settle(quiet);
+    }
     set(&mut timing.watch.settle_max, root.parsed("settle_max"));
     timing.watch.polling = root.parsed("poll").map_or(timing.watch.polling, |Poll(polling)| polling);
     if let Some(mut retry) = root.section("retry") {

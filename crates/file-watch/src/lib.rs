@@ -62,6 +62,9 @@ pub enum Polling {
 pub struct Options {
     /// A wake-up waits until this long nothing has happened, so that a burst is one wake-up.
     pub settle: Duration,
+    /// As `settle`, after the `..data` of a ConfigMap or Secret has been swapped: the content is complete by then, and
+    /// only the links of new keys are still to come.
+    pub settle_swap: Duration,
     /// ... but never longer than this after the first event.
     pub settle_max: Duration,
     pub polling: Polling,
@@ -73,6 +76,7 @@ impl Default for Options {
     fn default() -> Self {
         Options {
             settle: Duration::from_millis(250),
+            settle_swap: Duration::from_millis(25),
             settle_max: Duration::from_secs(5),
             polling: Polling::Auto,
             fallback: Duration::from_secs(10),

@@ -87,6 +87,8 @@ pub(crate) struct Lost {
 pub(crate) struct Pending {
     /// The first and the latest event.
     span: Option<(Instant, Instant)>,
+    /// A `..data` was swapped among it.
+    swapped: bool,
     pub(crate) overflowed: bool,
     pub(crate) lost: Lost,
     /// Why inotify cannot be used any longer.
@@ -150,7 +152,8 @@ impl Signal {
             return Some((Instant::now(), Wake::Rescan));
         }
         let (first, last) = state.pending.span?;
-        let at = (last + options.settle).min(first + options.settle_max);
+        let settle = if state.pending.swapped { options.settle_swap } else { options.settle };
+        let at = (last + settle).min(first + options.settle_max);
         if state.pending.overflowed {
             return Some((no_rescan_before.map_or(at, |earliest| at.max(earliest)), Wake::Rescan));
         }
@@ -234,8 +237,10 @@ impl notify::EventHandler for Sink {
             EventKind::Remove(_) | EventKind::Modify(ModifyKind::Name(RenameMode::From)) => true,
             _ => false,
         };
+        let swap = matches!(event.kind, EventKind::Modify(ModifyKind::Name(RenameMode::To)));
+        let swapped = swap && event.paths.iter().any(|path| path.ends_with("..data"));
         if event.paths.iter().any(|path| self.note(path, gone)) {
-            self.signal.happened();
+            self.signal.happened_with(|pending| pending.swapped |= swapped);
         }
     }
 }

@@ -37,7 +37,7 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    fn new(kind: &'static str, text: impl Into<String>) -> Self {
+    pub fn new(kind: &'static str, text: impl Into<String>) -> Self {
         Self { text: text.into(), kind, status: None, retry_after: None }
     }
 }

@@ -24,7 +24,14 @@ pub enum Dialect {
     Inotifyd(inotifyd::Flags),
 }
 
-/// Under whose name we were called: by the name of the binary, or by `--dialect NAME` as the first argument.
+/// Flags that only one of them has. Manifests often give arguments alone and leave the program to the image.
+const SHAPES: [(&str, &[&str]); 2] = [
+    (configmap_reload::NAME, &["volume-dir", "webhook-url", "web.listen-address"]),
+    (prometheus::NAME, &["config-file", "config-envsubst-file", "watched-dir", "reload-url", "watch-interval"]),
+];
+
+/// Under whose name we were called: by the name of the binary, by `--dialect NAME` as the first argument, or by flags that
+/// only that program has.
 pub fn called_as(argv: &[OsString]) -> Result<Option<(&'static str, Vec<OsString>)>, Usage> {
     let known = |name: &str| NAMES.into_iter().find(|known| *known == name);
     let program = argv.first().map(|path| Path::new(path).file_name().unwrap_or_default().to_string_lossy());
@@ -35,11 +42,23 @@ pub fn called_as(argv: &[OsString]) -> Result<Option<(&'static str, Vec<OsString
     let (asked, rest) = match (first.strip_prefix("--dialect="), argv.get(2)) {
         (Some(name), _) => (name.to_owned(), &argv[2..]),
         (None, Some(name)) if first == "--dialect" => (name.to_string_lossy().into_owned(), &argv[3..]),
-        _ => return Ok(None),
+        _ => return Ok(by_shape(argv)),
     };
     let problem = || format!("--dialect \"{asked}\": expected one of {}", NAMES.join(", "));
     let name = known(&asked).ok_or_else(|| Usage::Wrong(vec![problem()]))?;
     Ok(Some((name, [&[OsString::from(name)], rest].concat())))
+}
+
+fn by_shape(argv: &[OsString]) -> Option<(&'static str, Vec<OsString>)> {
+    let flags: Vec<String> = argv.iter().skip(1).filter_map(|word| flag_name(&word.to_string_lossy())).collect();
+    let (name, _) = SHAPES.into_iter().find(|(_, shape)| flags.iter().any(|flag| shape.contains(&flag.as_str())))?;
+    Some((name, argv.to_vec()))
+}
+
+/// `-volume-dir=/etc` and `--volume-dir` are both volume-dir.
+fn flag_name(word: &str) -> Option<String> {
+    let name = word.strip_prefix('-')?.trim_start_matches('-');
+    Some(name.split('=').next().unwrap_or(name).to_owned())
 }
 
 /// Reads the flags of a peer. What every sidecar has comes from the environment, where it cannot be in a peer's way.

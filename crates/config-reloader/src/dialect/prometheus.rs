@@ -116,8 +116,8 @@ impl Flags {
         let verify = if once { None } else { self.verify(&mut problems) };
         let mut timing =
             Timing { retry_first: self.retry_interval.0, retry_most: self.retry_interval.0, ..Timing::default() };
-        timing.watch.settle = self.delay_interval.0;
-        timing.watch.settle_max = timing.watch.settle_max.max(self.delay_interval.0);
+        timing.settle(self.delay_interval.0);
+        timing.watch.settle_swap = self.delay_interval.0;
         timing.watch.fallback = if once { timing.watch.fallback } else { self.watch_interval.0 };
         let mut watch: Vec<_> = self.watched_dir.iter().map(watched).collect();
         let output = self.config_envsubst_file.as_ref().zip(self.config_file.as_ref());

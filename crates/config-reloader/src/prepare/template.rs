@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, io, path::PathBuf};
 
-use minijinja::{Environment, UndefinedBehavior, Value, filters, functions, syntax::SyntaxConfig, tests};
+use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, filters, functions, syntax::SyntaxConfig, tests};
 use values::ByteSize;
 
 use crate::config::Undefined;
@@ -43,6 +43,17 @@ pub(super) fn render(
     let template = jinja.template_from_str(text).map_err(|error| spoken(&error))?;
     template.render_captured_to(root, &mut output).map_err(|error| match output.bytes.len() as u64 >= largest {
         true => format!("the result is larger than {}; see `largest`", ByteSize(largest)),
+        false if error.kind() == ErrorKind::UndefinedError => {
+            let known = |name: &str| match name.split_once('.') {
+                Some(("env", name)) => variables.contains_key(name),
+                Some(("files", name)) => files.contains_key(name),
+                _ => false,
+            };
+            let mut missing: Vec<_> = template.undeclared_variables(true).into_iter().collect();
+            missing.retain(|name| !known(name));
+            missing.sort();
+            format!("{}; without a value: {}", spoken(&error), missing.join(", "))
+        }
         false => spoken(&error),
     })?;
     Ok(output.bytes)
@@ -124,7 +135,8 @@ mod unit {
 
     #[test]
     fn mistakes_are_said_with_their_line() {
-        assert!(done("a\n{{ env.NO }}", Undefined::Error).unwrap_err().starts_with("line 2: undefined value"));
+        let unknown = done("a\n{{ env.NO }} {{ env.HOST }}", Undefined::Error).unwrap_err();
+        assert_eq!(unknown, "line 2: undefined value; without a value: env.NO");
         assert!(done("a\n{% if %}", Undefined::Error).unwrap_err().starts_with("line 2: syntax error"));
         assert!(done("{% include '/etc/passwd' %}", Undefined::Error).is_err());
     }
