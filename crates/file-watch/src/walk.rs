@@ -80,8 +80,12 @@ fn follow_from(mut here: PathBuf, mut steps: Vec<OsString>, visitor: &mut dyn Vi
             here.pop();
             continue;
         }
-        visitor.look(&here, &name);
         let next = here.join(&name);
+        if is_everybodys(&here) && fs::symlink_metadata(&next).is_ok_and(|found| found.is_dir()) {
+            here = next;
+            continue;
+        }
+        visitor.look(&here, &name);
         let Ok(found) = fs::symlink_metadata(&next) else {
             visitor.rests_on(&here);
             return End::Nothing;
@@ -109,6 +113,13 @@ fn follow_from(mut here: PathBuf, mut steps: Vec<OsString>, visitor: &mut dyn Vi
         }
     }
     End::Dir(here)
+}
+
+/// `/`, `/etc`, `/tmp`, `/dev/shm`: what all programs use is not renamed away, and watching it would be costly, because
+/// notify wakes for every file that anybody opens there. A link or a gap in it is watched all the same.
+fn is_everybodys(dir: &Path) -> bool {
+    const STICKY: u32 = 0o1000;
+    dir.components().count() <= 2 || fs::metadata(dir).is_ok_and(|found| found.mode() & STICKY != 0)
 }
 
 fn push_steps(steps: &mut Vec<OsString>, path: &Path) {
