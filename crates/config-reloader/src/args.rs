@@ -51,7 +51,7 @@ pub struct Args {
 #[derive(Debug)]
 enum Spelling {
     Own(Box<OwnArgs>),
-    Peer(Dialect),
+    Peer(Box<Dialect>),
 }
 
 impl Arguments for Args {
@@ -64,7 +64,7 @@ impl Arguments for Args {
         let environment = Environment::of_this_process();
         if let Some((name, argv)) = crate::dialect::called_as(argv)? {
             let (common, dialect) = crate::dialect::parse(name, &argv, Self::DEFAULTS)?;
-            return Ok(Self { common, environment, spelling: Spelling::Peer(dialect) });
+            return Ok(Self { common, environment, spelling: Spelling::Peer(Box::new(dialect)) });
         }
         let own: OwnArgs = typed(argv, Self::DEFAULTS)?;
         Ok(Self { common: own.common.clone(), environment, spelling: Spelling::Own(Box::new(own)) })

@@ -151,7 +151,9 @@ impl From<Client> for Http {
 
 /// Words for a file that changed, or nothing if that change is not of interest.
 #[derive(Clone)]
-pub struct PerChange(pub Arc<dyn Fn(&Change) -> Option<Vec<String>> + Send + Sync>);
+pub struct PerChange(pub Arc<ToWords>);
+
+type ToWords = dyn Fn(&Change) -> Option<Vec<String>> + Send + Sync;
 
 impl fmt::Debug for PerChange {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

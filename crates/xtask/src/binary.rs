@@ -50,6 +50,9 @@ pub fn build(workspace: &Workspace, name: &str, profile: Profile) -> Result<Path
 
 fn flags(root: &Path) -> Vec<String> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=pie".to_owned()];
+    // Relocations of a static-pie, 200 KiB unpacked; musl and glibc before 2.36 cannot read them packed.
+    #[cfg(target_env = "gnu")]
+    flags.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
     // Panic messages carry paths: they should be the same on every machine, and tell nothing about this one.
     let from = registries().into_iter().map(|folder| (folder, "/cargo")).chain([(root.to_owned(), "/pillion")]);
     flags.extend(from.map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())));

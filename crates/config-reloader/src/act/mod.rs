@@ -90,10 +90,9 @@ pub async fn generations(actions: &[Action]) -> Vec<Generation> {
 
 fn print(words: &PerChange, occasion: Occasion<'_>) -> Result<(), Trouble> {
     let mut stdout = std::io::stdout().lock();
-    let lines = occasion.changes.iter().filter_map(|change| (words.0)(change));
+    let mut lines = occasion.changes.iter().filter_map(|change| (words.0)(change));
     lines
-        .map(|words| writeln!(stdout, "{}", words.join("\t")))
-        .collect::<std::io::Result<()>>()
+        .try_for_each(|words| writeln!(stdout, "{}", words.join("\t")))
         .map_err(|error| Trouble::new("print", format!("stdout: {error}")))
 }
 

@@ -20,7 +20,7 @@ pub(super) const NAMES: [&str; 3] = [configmap_reload::NAME, prometheus::NAME, i
 #[derive(Clone, Debug)]
 pub enum Dialect {
     ConfigmapReload(configmap_reload::Flags),
-    Prometheus(prometheus::Flags),
+    Prometheus(Box<prometheus::Flags>),
     Inotifyd(inotifyd::Flags),
 }
 
@@ -73,7 +73,7 @@ pub fn parse(name: &'static str, argv: &[OsString], defaults: Defaults) -> Resul
         prometheus::NAME => {
             let flags: prometheus::Flags = typed(argv, defaults)?;
             flags.settle(&mut common);
-            Dialect::Prometheus(flags)
+            Dialect::Prometheus(Box::new(flags))
         }
         _ => Dialect::Inotifyd(typed(argv, defaults)?),
     };

@@ -3,7 +3,11 @@
 //! Deliberately not as it is there: every change is noticed at once and not only the first one, an output keeps the
 //! permissions of its source, and a reload by signal is verified for as long as `--reload-timeout`.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use common::{
     Answer, CommonArgs, Failure, Sidecar,
@@ -142,14 +146,14 @@ impl Flags {
         super::complete(config, problems)
     }
 
-    fn output(&self, from: &PathBuf, to: &PathBuf, environment: &Environment) -> Output {
+    fn output(&self, from: &Path, to: &Path, environment: &Environment) -> Output {
         let mut variables = environment.0.clone();
         let name = variables.get(&self.statefulset_ordinal_from_envvar).map_or("", String::as_str);
         let ordinal = &name[name.trim_end_matches(|c: char| c.is_ascii_digit()).len()..];
         variables.insert("STATEFULSET_ORDINAL_NUMBER".into(), ordinal.to_owned());
         Output {
-            from: from.clone(),
-            to: to.clone(),
+            from: from.into(),
+            to: to.into(),
             gunzip: true,
             text: Text::Substitute { variables, undefined: Undefined::Keep },
             permissions: None,
@@ -198,8 +202,8 @@ impl Flags {
     }
 }
 
-fn watched(path: &PathBuf) -> file_watch::Target {
-    file_watch::Target { path: path.clone(), recursive: false }
+fn watched(path: impl AsRef<Path>) -> file_watch::Target {
+    file_watch::Target { path: path.as_ref().into(), recursive: false }
 }
 
 /// The peer's metrics, under its names.

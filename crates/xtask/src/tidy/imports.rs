@@ -44,9 +44,9 @@ fn wrong(package: &Package, needed: &Dependency, sidecars: &[&str]) -> Option<St
     } else {
         Some(format!("{from} has no row in the table"))
     };
-    expectation.map(|text| {
-        format!("{from}/Cargo.toml: depends on {to}: {text} (the table is in crates/xtask/src/tidy/imports.rs)")
-    })
+    let place = if from == "bench" { "bench/Cargo.toml".to_owned() } else { format!("crates/{from}/Cargo.toml") };
+    expectation
+        .map(|text| format!("{place}: depends on {to}: {text} (the table is in crates/xtask/src/tidy/imports.rs)"))
 }
 
 #[cfg(test)]
@@ -86,7 +86,7 @@ mod tests {
         ] {
             let found = verdict(name, &[needs]);
             assert_eq!(found.len(), 1, "{name} -> {needs:?}: {found:?}");
-            assert!(found[0].starts_with(&format!("{name}/Cargo.toml: depends on {}: ", needs.0)), "{found:?}");
+            assert!(found[0].starts_with(&format!("crates/{name}/Cargo.toml: depends on {}: ", needs.0)), "{found:?}");
         }
     }
 
