@@ -64,6 +64,17 @@ fn flags_are_taken_in_all_spellings_of_go() {
 }
 
 #[test]
+fn the_last_of_repeated_flags_wins_and_retries_may_be_endless() {
+    let (dir, hook) = (TempDir::new(), HookServer::start());
+    dir.put("a", "1");
+    let args = ["-webhook-method=GET", "-webhook-method=PUT", "-webhook-retries=3", "-webhook-retries", "-1"];
+    let named = ["-volume-dir", dir.to_str().unwrap(), "-webhook-url", &hook.url("/")];
+    let _sidecar = watching(start(&named).args(args));
+    dir.put("a", "2");
+    assert_eq!(hook.wait_requests(1)[0].method, "PUT");
+}
+
+#[test]
 fn missing_flags_are_named_all_at_once() {
     let output = start(&[]).run();
     assert_eq!(output.code, 64, "{}", output.stderr);

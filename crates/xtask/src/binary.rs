@@ -50,9 +50,9 @@ pub fn build(workspace: &Workspace, name: &str, profile: Profile) -> Result<Path
 
 fn flags(root: &Path) -> Vec<String> {
     let mut flags = vec!["-Ctarget-feature=+crt-static".to_owned(), "-Crelocation-model=pie".to_owned()];
-    // Relocations of a static-pie, 200 KiB unpacked; musl and glibc before 2.36 cannot read them packed.
-    #[cfg(target_env = "gnu")]
-    flags.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
+    if reads_packed_relocations() {
+        flags.push("-Clink-arg=-Wl,-z,pack-relative-relocs".to_owned());
+    }
     // Panic messages carry paths: they should be the same on every machine, and tell nothing about this one.
     let from = registries().into_iter().map(|folder| (folder, "/cargo")).chain([(root.to_owned(), "/pillion")]);
     flags.extend(from.map(|(folder, name)| format!("--remap-path-prefix={}={name}", folder.display())));
@@ -68,6 +68,14 @@ fn registries() -> Vec<PathBuf> {
     let mut folders: Vec<_> = sources.into_iter().flatten().flatten().map(|folder| folder.path()).collect();
     folders.sort();
     folders
+}
+
+/// Packed, the relocations of a static-pie are 200 KiB less. The C library that is linked in must be able to read them:
+/// glibc can since 2.36, and an older one would crash at the start.
+fn reads_packed_relocations() -> bool {
+    let version = shell::output(Command::new("getconf").arg("GNU_LIBC_VERSION")).unwrap_or_default();
+    let minor = version.trim().strip_prefix("glibc 2.").and_then(|minor| minor.split('.').next()?.parse::<u32>().ok());
+    minor.is_some_and(|minor| minor >= 36)
 }
 
 /// Reads the ELF header: position independent, and no program interpreter (the dynamic loader, absent from the image).

@@ -75,7 +75,10 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     print(&table, &out);
     // The other profile does not optimise for size.
-    if options.profile == Profile::Release { promise(&table) } else { Ok(()) }
+    if options.profile == Profile::Release {
+        over_promise(&table).iter().for_each(|problem| eprintln!("xtask: {problem}"));
+    }
+    Ok(())
 }
 
 /// The whole image as bytes, from things that are at hand.
@@ -133,10 +136,10 @@ fn print(table: &[Sizes], out: &Path) {
     println!("in {}", out.display());
 }
 
-fn promise(table: &[Sizes]) -> Result<(), String> {
-    let over: Vec<_> = table.iter().filter(|row| row.binary > PROMISE).collect();
-    let lines = over.iter().map(|row| format!("{}: {} bytes, promised are {PROMISE} (4 MiB)", row.name, row.binary));
-    if over.is_empty() { Ok(()) } else { Err(lines.collect::<Vec<_>>().join("\n")) }
+/// An image over the promise of SPEC.md is made all the same, and not in silence.
+fn over_promise(table: &[Sizes]) -> Vec<String> {
+    let over = table.iter().filter(|row| row.binary > PROMISE);
+    over.map(|row| format!("{}: {} bytes, promised are {PROMISE} (4 MiB)", row.name, row.binary)).collect()
 }
 
 #[cfg(test)]
@@ -144,10 +147,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_binary_over_the_promise_fails_by_name() {
+    fn a_binary_over_the_promise_is_named() {
         let row = |binary| Sizes { name: "app".into(), binary, layer: 0, gzip: 0 };
-        assert_eq!(promise(&[row(PROMISE)]), Ok(()));
-        assert_eq!(promise(&[row(PROMISE + 1)]), Err("app: 4194305 bytes, promised are 4194304 (4 MiB)".into()));
+        assert!(over_promise(&[row(PROMISE)]).is_empty());
+        assert_eq!(over_promise(&[row(PROMISE + 1)]), ["app: 4194305 bytes, promised are 4194304 (4 MiB)"]);
     }
 
     #[test]

@@ -36,23 +36,39 @@ pub struct Flags {
     webhook_url: Vec<String>,
 
     /// The HTTP method to send the webhook with
-    #[arg(long, value_name = "METHOD", default_value = "POST")]
+    #[arg(long, value_name = "METHOD", default_value = "POST", overrides_with = "webhook_method")]
     webhook_method: String,
 
     /// The HTTP status code that says that the webhook worked
-    #[arg(long, value_name = "CODE", default_value = "200")]
+    #[arg(long, value_name = "CODE", default_value = "200", overrides_with = "webhook_status_code")]
     webhook_status_code: u16,
 
-    /// Accepted; a webhook is tried again until it works or something newer changes
-    #[arg(long, value_name = "N", default_value = "1")]
-    webhook_retries: u32,
+    /// Accepted, also -1 for ever; a webhook is tried again until it works or something newer changes
+    #[arg(
+        long,
+        value_name = "N",
+        default_value = "1",
+        allow_negative_numbers = true,
+        overrides_with = "webhook_retries"
+    )]
+    webhook_retries: i32,
 
     /// Where to listen
-    #[arg(long = "web.listen-address", value_name = "ADDR", default_value = ":9533")]
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDR",
+        default_value = ":9533",
+        overrides_with = "listen_address"
+    )]
     listen_address: ListenAddr,
 
     /// Under which path to expose metrics
-    #[arg(long = "web.telemetry-path", value_name = "PATH", default_value = "/metrics")]
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        default_value = "/metrics",
+        overrides_with = "telemetry_path"
+    )]
     telemetry_path: String,
 }
 

@@ -96,7 +96,7 @@ pub struct Flags {
     log_format: String,
 
     /// What to log: all, debug, info, warn, error, none
-    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["all", "debug", "info", "warn", "error", "none"])]
+    #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["all", "debug", "info", "warn", "error", "none"], ignore_case = true)]
     log_level: String,
 }
 
@@ -105,7 +105,8 @@ impl Flags {
         common.admin_addr = Some(self.listen_address.clone().map_or(Listen::Off, Listen::At));
         common.admin_flag = Some("--listen-address");
         common.log_format = Some(if self.log_format == "json" { LogFormat::Json } else { LogFormat::Text });
-        let level = match self.log_level.as_str() {
+        let level = self.log_level.to_lowercase();
+        let level = match level.as_str() {
             "all" => "trace",
             "none" => "off",
             level => level,
