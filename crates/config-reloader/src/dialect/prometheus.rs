@@ -63,6 +63,10 @@ pub struct Flags {
     #[arg(long, value_name = "RATIO", default_value = "0.0")]
     auto_gomemlimit_ratio: f64,
 
+    /// Refused unless empty: the metrics port speaks plain HTTP without passwords here
+    #[arg(long, value_name = "FILE", default_value = "")]
+    web_config_file: String,
+
     /// A directory to watch, not recursively; may be given several times
     #[arg(long, value_name = "DIR")]
     watched_dir: Vec<PathBuf>,
@@ -116,6 +120,12 @@ impl Flags {
 
     pub fn load(&self, environment: &Environment) -> Result<Config, Failure> {
         let mut problems = Vec::new();
+        if !self.web_config_file.is_empty() {
+            let file = &self.web_config_file;
+            problems.push(format!(
+                "--web-config-file \"{file}\": the metrics port speaks plain HTTP without passwords here"
+            ));
+        }
         let once = self.watch_interval.0.is_zero();
         let tell = if once { None } else { self.tell(&mut problems) };
         let verify = if once { None } else { self.verify(&mut problems) };
