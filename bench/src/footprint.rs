@@ -69,8 +69,8 @@ fn measure(tool: &Tool, options: &Options) -> Result<Figures, String> {
     for _ in 0..options.samples {
         let running = Running::start(tool, volume.path(), &hook.url(), scratch.path())?;
         ready.push(running.ready_after);
-        // Idle means that what a start leaves to do has been done.
-        sleep(Duration::from_millis(30));
+        // Idle means that what a start leaves to do has been done, the clearing up of the kernel after the last one too.
+        sleep(Duration::from_millis(100));
         exit.push(running.stop()?);
     }
     let running = Running::start(tool, volume.path(), &hook.url(), scratch.path())?;

@@ -138,7 +138,8 @@ impl Supervisor {
         self.reins.move_to(Phase::LameDuck);
         // At most half of the time there is: who drains must get some of it, however the two were set.
         let serve_until = begun + delay.min(self.shutdown_timeout / 2);
-        while exit == Exit::Clean {
+        // Without a delay there is nothing to wait for, and the shortest timer takes a millisecond.
+        while exit == Exit::Clean && serve_until > begun {
             match tokio::time::timeout_at(serve_until.into(), self.parts.ended()).await {
                 Ok(Some((name, result))) => exit = part_ended(&name, result).unwrap_or(Exit::Clean),
                 Ok(None) | Err(_) => break,

@@ -130,7 +130,10 @@ impl<'a> Reloader<'a> {
                 biased;
                 _ = watch.changed() => true,
                 () = until(retry_at) => false,
-                () = self.life.reached(Phase::Draining) => return self.finish().await,
+                () = self.life.reached(Phase::Draining) => {
+                    watch.leave();
+                    return self.finish().await;
+                }
             };
             if woken {
                 self.events.woken();
@@ -213,6 +216,7 @@ impl<'a> Reloader<'a> {
 
     /// Looks again, and does what has to be done about it.
     async fn round(&mut self) -> Outcome {
+        self.events.looking_again();
         let before = (Arc::clone(&self.watched), Arc::clone(&self.inputs));
         self.look().await;
         let mut newer = self.watched.changes_since(&before.0);
@@ -332,12 +336,14 @@ impl<'a> Reloader<'a> {
         staged: Option<Staged>,
     ) -> Result<Published, Outcome> {
         let config = Arc::clone(&self.config);
-        let file: Option<PathBuf> = staged.as_ref().and_then(Staged::first).map(Into::into);
-        let file = file.or_else(|| changes.first().map(|change| change.path.clone()));
-        let occasion = Occasion { digest: &digest, changes, file: file.as_deref(), before: &[] };
+        let prepared = staged.as_ref().and_then(Staged::first);
+        let file = prepared.map(|(file, _)| file).or(changes.first().map(|change| change.path.as_path()));
+        let occasion = Occasion { digest: &digest, changes, file, before: &[] };
         for check in &config.check {
             if let Err(trouble) = act::perform(check, occasion).await {
-                return Err(self.failed("check", &trouble.text));
+                // The check has seen it under a name that means nothing to the operator.
+                let place = prepared.filter(|_| check.takes_file()).map(|(_, to)| format!("{}: ", to.display()));
+                return Err(self.failed("check", &format!("{}{}", place.unwrap_or_default(), trouble.text)));
             }
         }
         let Some(staged) = staged else {
