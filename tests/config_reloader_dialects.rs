@@ -91,6 +91,17 @@ fn arguments_without_a_name_are_recognised_by_their_shape() {
 }
 
 #[test]
+fn mistakes_are_said_under_the_name_that_was_called() {
+    for name in PEERS {
+        let output = called(name).args(["--zebra"]).run();
+        let said: Vec<_> = output.stderr.lines().collect();
+        assert!(!said.is_empty() && said.iter().all(|line| line.starts_with(&format!("{name}: "))), "{said:?}");
+    }
+    let output = ours().args(["--dialect=inotifyd", "--zebra"]).run();
+    assert!(output.stderr.starts_with("config-reloader: "), "{}", output.stderr);
+}
+
+#[test]
 fn sigterm_exits_0() {
     for name in PEERS {
         let dir = TempDir::new();

@@ -67,7 +67,7 @@ fn flags_are_taken_in_all_spellings_of_go() {
 fn the_last_of_repeated_flags_wins_and_retries_may_be_endless() {
     let (dir, hook) = (TempDir::new(), HookServer::start());
     dir.put("a", "1");
-    let args = ["-webhook-method=GET", "-webhook-method=PUT", "-webhook-retries=3", "-webhook-retries", "-1"];
+    let args = ["-webhook-method=GET", "-webhook-method=PUT", "-webhook-retries=3", "-webhook-retries", "-10"];
     let named = ["-volume-dir", dir.to_str().unwrap(), "-webhook-url", &hook.url("/")];
     let _sidecar = watching(start(&named).args(args));
     dir.put("a", "2");

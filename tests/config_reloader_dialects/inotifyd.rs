@@ -132,6 +132,22 @@ fn masks_that_cannot_be_seen_are_refused() {
 }
 
 #[test]
+fn each_bad_file_is_named_and_nothing_else() {
+    let output = called("inotifyd").args(["-", "/tmp:z", "", "/tmp:r", ":w", "/tmp"]).run();
+    let place = "inotifyd: <FILE[:MASK]>...";
+    let lines = [
+        format!("{place} \"/tmp:z\": unknown event z, expected some of wcnydma0reDMuox"),
+        format!("{place} \"\": expected the path of a file or directory"),
+        format!("{place} \"/tmp:r\": events r: only changes of content are watched: w c n y d m"),
+        format!("{place} \":w\": expected the path of a file or directory"),
+    ];
+    assert_eq!((output.code, output.stderr.lines().collect::<Vec<_>>()), (64, lines.iter().map(|l| &**l).collect()));
+    // Not even that a FILE is required: the one that was typed is wrong.
+    let output = called("inotifyd").args(["-", "/tmp:z"]).run();
+    assert_eq!((output.code, output.stderr.lines().collect::<Vec<_>>()), (64, vec![&*lines[0]]));
+}
+
+#[test]
 fn missing_arguments_are_named() {
     for (args, words) in [(&[][..], &["PROG", "FILE"][..]), (&["-"], &["FILE"])] {
         let output = called("inotifyd").args(args).run();

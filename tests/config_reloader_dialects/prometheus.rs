@@ -147,6 +147,33 @@ fn the_peers_metrics_say_what_failed_and_what_worked() {
 }
 
 #[test]
+fn looks_after_the_first_are_counted_as_apply_operations() {
+    let (dir, hook) = (TempDir::new(), HookServer::start());
+    for output in [&[][..], &["--config-envsubst-file", dir.join("out.yml").to_str().unwrap()]] {
+        let (file, url) = (dir.put("in/app.yml", "0"), hook.url("/"));
+        let sidecar = start(&["--config-file", &file, "--reload-url", &url]).args(output).spawn();
+        wait_metric(&sidecar, "last_reload_successful", 1.0);
+        // The peer was run beside it: one reload, and no apply operation.
+        wait_metric(&sidecar, "reloads_total", 1.0);
+        wait_metric(&sidecar, "config_apply_operations_total", 0.0);
+        dir.put("in/app.yml", "1");
+        wait_metric(&sidecar, "reloads_total", 2.0);
+        assert!(sidecar.metric("reloader_config_apply_operations_total").is_some_and(|applies| applies >= 1.0));
+    }
+}
+
+#[test]
+fn versions_are_printed_long_and_short() {
+    let version = env!("CARGO_PKG_VERSION");
+    for (flag, printed) in
+        [("--version", format!("prometheus-config-reloader {version}\n")), ("--short-version", format!("{version}\n"))]
+    {
+        let output = called("prometheus-config-reloader").arg(flag).run();
+        assert_eq!((output.code, output.stdout, output.stderr), (0, printed, String::new()), "{flag}");
+    }
+}
+
+#[test]
 fn a_hanging_webhook_is_given_up_after_reload_timeout() {
     let dir = TempDir::new();
     let hook = HookServer::answering([Reply::Hang, Reply::ok()]);

@@ -11,6 +11,7 @@ use values::{ListenAddr, Span};
 
 use crate::{
     Exit, Failure,
+    log::one_line,
     settings::{Defaults, SHUTDOWN_TIMEOUT},
 };
 
@@ -154,6 +155,12 @@ fn truth(text: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// The peer by whose name we were called, if it was one.
+pub(crate) fn called_as_peer<A: Arguments>(argv: &[OsString]) -> Option<&'static str> {
+    let called = Path::new(argv.first()?).file_name()?;
+    A::PEERS.iter().copied().find(|name| called == *name)
+}
+
 /// Why there are no arguments to go on with.
 pub enum Usage {
     /// `--help` or `--version`: for stdout, and all is well.
@@ -190,7 +197,7 @@ fn matched(mut command: Command, argv: &[OsString]) -> Result<ArgMatches, Usage>
             }
             Err(error) => {
                 let culprit = text_of(&error, ContextKind::InvalidArg);
-                let problem = explain(&error, &culprit, &argv, &command);
+                let problem = one_line(&explain(&error, &culprit, &argv, &command));
                 // What was set aside for being wrong is not missing; and who goes round in circles must stop.
                 let missing = error.kind() == ErrorKind::MissingRequiredArgument;
                 let said = |known: &String| *known == problem || (missing && known.starts_with(&culprit));
@@ -218,8 +225,8 @@ fn with_defaults(command: Command, defaults: Defaults) -> Command {
         ("drain_delay", Span(defaults.drain_delay).to_string()),
         ("shutdown_timeout", SHUTDOWN_TIMEOUT.to_string()),
     ] {
-        // A dialect has the peer's flags only.
-        if command.get_arguments().any(|arg| arg.get_id() == id) {
+        // A dialect has the peer's flags only, and some of these have the same name and a default of their own.
+        if command.get_arguments().any(|arg| arg.get_id() == id && arg.get_default_values().is_empty()) {
             command = command.mut_arg(id, |arg| {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
                 arg.help(format!("{help} [default: {default}]"))
@@ -276,9 +283,10 @@ fn explain(error: &clap::Error, culprit: &str, argv: &[OsString], command: &Comm
     }
 }
 
-/// The flag in what clap calls an argument: `--watch <PATH>`, `--zebra=1`.
+/// The flag in what clap calls an argument: `--watch <PATH>`, `--zebra=1`. A positional one has nothing to cut off:
+/// `<FILE[:MASK]>...`.
 fn flag_of(culprit: &str) -> &str {
-    culprit.split([' ', '=', '[']).next().unwrap_or_default()
+    if culprit.starts_with('-') { culprit.split([' ', '=', '[']).next().unwrap_or_default() } else { culprit }
 }
 
 fn is(token: &OsString, flag: &str) -> bool {
@@ -300,9 +308,9 @@ fn argument<'a>(command: &'a Command, flag: &str) -> Option<&'a clap::Arg> {
 fn set_aside(argv: &mut Vec<OsString>, command: &mut Command, culprit: &str, error: &clap::Error) -> bool {
     let flag = flag_of(culprit);
     let is_flag = flag.starts_with('-');
-    let value = text_of(error, ContextKind::InvalidValue);
     // A positional argument is known by its value: what clap calls it was never typed.
-    let wrong = |token: &OsString| is(token, flag) || (!is_flag && !value.is_empty() && *token == *value);
+    let value = error.get(ContextKind::InvalidValue).filter(|_| !is_flag).map(ToString::to_string);
+    let wrong = |token: &OsString| is(token, flag) || value.as_ref().is_some_and(|value| *token == **value);
     let Some(at) = argv.iter().skip(1).position(wrong) else {
         // Not typed, so it came from the environment.
         let from_variable = matches!(error.kind(), ErrorKind::ValueValidation | ErrorKind::InvalidValue);
@@ -327,21 +335,6 @@ pub(crate) fn check_asked(argv: &[OsString]) -> bool {
     #[expect(clippy::disallowed_methods, reason = "clap has refused these arguments, so it cannot be asked")]
     let variable = std::env::var_os("SIDECAR_CHECK_CONFIG");
     variable.is_some_and(|value| value == "true") || argv.iter().any(|token| token == "--check-config")
-}
-
-/// Go's flag package takes `-name` for `--name`; clap does not. Single letters stay as they are.
-pub fn from_go_style(argv: &[OsString]) -> Vec<OsString> {
-    let mut rest_is_positional = false;
-    let double = |token: &OsString| {
-        let text = token.to_string_lossy();
-        rest_is_positional |= text == "--";
-        let single = text.strip_prefix('-').filter(|name| name.len() > 1 && !name.starts_with('-'));
-        match single {
-            Some(name) if !rest_is_positional => format!("--{name}").into(),
-            _ => token.clone(),
-        }
-    };
-    argv.iter().map(double).collect()
 }
 
 #[cfg(test)]

@@ -62,10 +62,5 @@ fn help_names_every_default() {
 fn a_value_that_is_missing_or_stray_is_named() {
     assert_eq!(read("--settle").unwrap_err(), ["--settle: expected a value"]);
     assert_eq!(read("stray").unwrap_err(), ["stray: unexpected argument, see --help"]);
-}
-
-#[test]
-fn go_flags_get_their_second_dash() {
-    let argv: Vec<OsString> = ["x", "-volume-dir=/a", "--b", "-c", "-", "--", "-d"].map(OsString::from).to_vec();
-    assert_eq!(from_go_style(&argv), ["x", "--volume-dir=/a", "--b", "-c", "-", "--", "-d"].map(OsString::from));
+    assert_eq!(read("stray\u{7}").unwrap_err(), ["stray\\u{7}: unexpected argument, see --help"]);
 }

@@ -8,7 +8,7 @@ use std::{cell::RefCell, fmt::Display, path::Path, rc::Rc, str::FromStr};
 
 use saphyr_parser::{Event, Parser};
 
-use crate::Failure;
+use crate::{Failure, log::one_line};
 
 /// A config file larger than this is a mistake.
 const LARGEST: u64 = 1 << 20;
@@ -26,7 +26,7 @@ pub fn parse<T>(name: &str, text: &str, read: impl FnOnce(&mut Section) -> T) ->
     let problems = Sink::default();
     let root = match tree(text) {
         Ok(node) => node,
-        Err((line, problem)) => return Err(Failure::config(format!("{name}:{line}: {problem}"))),
+        Err((line, problem)) => return Err(Failure::config(format!("{name}:{line}: {}", one_line(&problem)))),
     };
     let mut section = Section::of(root, String::new(), &problems);
     let value = read(&mut section);
@@ -40,16 +40,21 @@ pub fn parse<T>(name: &str, text: &str, read: impl FnOnce(&mut Section) -> T) ->
     Err(Failure { exit: crate::Exit::Config, problems })
 }
 
+/// The last line that has something in it.
+fn last_line(text: &str) -> usize {
+    1 + text.trim_end_matches(['\n', '\r']).replace("\r\n", "\n").matches(['\n', '\r']).count()
+}
+
 type Sink = Rc<RefCell<Vec<(usize, String)>>>;
 
 #[derive(Clone, Debug)]
-struct Node {
+pub(crate) struct Node {
     line: usize,
-    value: Value,
+    pub(crate) value: Value,
 }
 
 #[derive(Clone, Debug)]
-enum Value {
+pub(crate) enum Value {
     Null,
     Text(String),
     List(Vec<Node>),
@@ -109,13 +114,13 @@ impl Section {
     }
 
     fn note(&self, line: usize, problem: &str) {
-        self.problems.borrow_mut().push((line, problem.to_owned()));
+        self.problems.borrow_mut().push((line, one_line(problem)));
     }
 
     /// Reports something that only the reader of the section can know.
     pub fn problem(&self, problem: impl Display) {
         let place = if self.path.is_empty() { "the file" } else { self.path.trim_end_matches('.') };
-        self.problems.borrow_mut().push((self.line, format!("{place}: {problem}")));
+        self.note(self.line, &format!("{place}: {problem}"));
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -221,6 +226,17 @@ impl Section {
     }
 }
 
+/// For libraries, which know no sections.
+impl values::Settings for Section {
+    fn parsed<T: FromStr<Err: Display>>(&mut self, key: &str) -> Option<T> {
+        Section::parsed(self, key)
+    }
+
+    fn problem(&self, problem: impl Display) {
+        Section::problem(self, problem);
+    }
+}
+
 impl Drop for Section {
     /// On drop, so that no reader can forget it: a silently ignored key is a hole.
     fn drop(&mut self) {
@@ -243,11 +259,13 @@ fn long_form(node: Node, short: &str) -> Node {
 }
 
 /// The file as a tree. The error is a line and what is wrong with it.
-fn tree(text: &str) -> Result<Node, (usize, String)> {
+pub(crate) fn tree(text: &str) -> Result<Node, (usize, String)> {
     let mut builder = Builder { stack: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
+    // What ends too early is found after the end, where no line is.
+    let last = last_line(text);
     for event in Parser::new_from_str(text) {
-        let (event, span) = event.map_err(|error| (error.marker().line(), error.info().to_owned()))?;
-        builder.take(event, span.start.line())?;
+        let (event, span) = event.map_err(|error| (error.marker().line().min(last), error.info().to_owned()))?;
+        builder.take(event, span.start.line().min(last))?;
     }
     Ok(builder.root.unwrap_or(Node { line: 1, value: Value::Null }))
 }

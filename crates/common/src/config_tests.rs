@@ -54,6 +54,18 @@ fn yaml_that_is_none_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_problem_is_one_line_and_names_a_line_that_exists() {
+    assert!(problems("a:\n  {\n\n", Section::ignore_all)[0].starts_with("f.yaml:2: "));
+    assert!(problems("{", Section::ignore_all)[0].starts_with("f.yaml:1: "));
+    assert_eq!(problems("---\n\n", |root| drop(root.required::<String>("a"))), ["f.yaml:1: a: required"]);
+    let quoting = problems("\"a\\nb\": 1\nsettle: |\n  5\n  6\n", |root| {
+        root.parsed::<Span>("settle");
+    });
+    assert!(quoting[0].starts_with("f.yaml:1: a\\nb: unknown key"), "{quoting:?}");
+    assert!(quoting[1].starts_with("f.yaml:3: settle: \"5\\n6\\n\": expected"), "{quoting:?}");
+}
+
+#[test]
 fn aliases_cannot_blow_up() {
     let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
     for level in 1..9 {

@@ -16,7 +16,10 @@ pub mod args;
 mod caps;
 pub mod config;
 mod exit;
+pub mod go_flags;
 mod health;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 mod life;
 mod log;
 mod metrics;

@@ -12,11 +12,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use values::{ListenAddr, Span};
+use values::{ListenAddr, Span, path_after};
 
 use crate::{
     Exit, Failure,
-    args::{Arguments, typed},
+    args::{Arguments, called_as_peer, typed},
 };
 
 /// One try may not take longer than this.
@@ -26,12 +26,11 @@ const SHORTEST_TRY: Duration = Duration::from_millis(500);
 
 /// Runs `healthcheck` and the like if that is what was asked for.
 pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitCode, Failure>> {
-    let called = std::path::Path::new(argv.first()?).file_name()?.to_str()?;
-    if A::PEERS.contains(&called) {
+    if called_as_peer::<A>(argv).is_some() {
         return None;
     }
-    let rest = &argv[1..];
-    match argv.get(1)?.to_str()? {
+    let rest = argv.get(1..)?;
+    match rest.first()?.to_str()? {
         "healthcheck" => Some(healthcheck::<A>(rest)),
         "wait" => Some(wait(rest, A::DEFAULTS)),
         "pause" => Some(pause(rest, A::DEFAULTS)),
@@ -83,7 +82,7 @@ struct Wait {
 }
 
 #[derive(Clone, Debug)]
-enum Target {
+pub(crate) enum Target {
     Tcp(String),
     Http { authority: String, path: String },
     File(PathBuf),
@@ -94,7 +93,6 @@ impl FromStr for Target {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let path = |rest: &str| PathBuf::from(rest.strip_prefix("//").unwrap_or(rest));
         let with_port = |authority: &str, default: Option<u16>| match (authority.rsplit_once(':'), default) {
             (Some((_, port)), _) if port.parse::<u16>().is_ok() => Ok(authority.to_owned()),
             (_, Some(port)) if !authority.is_empty() => Ok(format!("{authority}:{port}")),
@@ -108,8 +106,8 @@ impl FromStr for Target {
                 let path = if path.is_empty() { "/" } else { path };
                 Ok(Self::Http { authority: with_port(authority, Some(80))?, path: path.to_owned() })
             }
-            Some(("file", rest)) => Ok(Self::File(path(rest))),
-            Some(("unix", rest)) => Ok(Self::Unix(path(rest))),
+            Some(("file", _)) => path_after("file:", text).map(Self::File).ok_or_else(|| "expected file:/path".into()),
+            Some(("unix", _)) => path_after("unix:", text).map(Self::Unix).ok_or_else(|| "expected unix:/path".into()),
             Some(("https", _)) => Err("https is not spoken here: wait for tcp://host:443 instead".into()),
             _ => Err("expected tcp://host:port, http://host:port/path, file:/path or unix:/path".into()),
         }
@@ -253,7 +251,7 @@ fn get(authority: &str, path: &str, within: Duration) -> Result<(), String> {
 }
 
 /// The status, once the line that has it is complete.
-fn status(answer: &[u8]) -> Option<u16> {
+pub(crate) fn status(answer: &[u8]) -> Option<u16> {
     let end = answer.iter().position(|byte| *byte == b'\n')?;
     let line = std::str::from_utf8(&answer[..end]).ok()?.strip_prefix("HTTP/1.")?;
     line.split_whitespace().nth(1)?.parse().ok()

@@ -22,7 +22,7 @@ use values::ListenAddr;
 use crate::{
     Exit, Failure, Gate, Life,
     admin::{self, Admin, AdminRoutes},
-    args::{Arguments, CommonArgs, Listen, check_asked},
+    args::{Arguments, CommonArgs, Listen, called_as_peer, check_asked},
     caps, config,
     health::Health,
     life::Reins,
@@ -39,8 +39,10 @@ use crate::{
 pub fn main<A: Arguments>(start: impl AsyncFnOnce(A, &mut Sidecar) -> Result<(), Failure>) -> ExitCode {
     let born = Instant::now();
     let argv: Vec<OsString> = std::env::args_os().collect();
+    // As every program does, it speaks under the name that was typed.
+    let name = called_as_peer::<A>(&argv).unwrap_or(A::NAME);
     if let Some(outcome) = probe::subcommand::<A>(&argv) {
-        return outcome.unwrap_or_else(|failure| say(A::NAME, &failure));
+        return outcome.unwrap_or_else(|failure| say(name, &failure));
     }
     // Not for the subcommands: `wait -- COMMAND` would hand it on to somebody's app.
     caps::settle_in();
@@ -51,7 +53,7 @@ pub fn main<A: Arguments>(start: impl AsyncFnOnce(A, &mut Sidecar) -> Result<(),
             if failure.exit == Exit::Usage && check_asked(&argv) {
                 failure.exit = Exit::Config;
             }
-            say(A::NAME, &failure)
+            say(name, &failure)
         }
     }
 }
@@ -62,7 +64,7 @@ fn say(name: &str, failure: &Failure) -> ExitCode {
         // Whoever has closed the pipe has read enough: `--help | head -1` is no failure.
         let _ = match failure.exit {
             Exit::Clean => writeln!(io::stdout(), "{}", problem.trim_end()),
-            _ => writeln!(io::stderr(), "{name}: {problem}"),
+            _ => writeln!(io::stderr(), "{name}: {}", log::one_line(problem)),
         };
     }
     failure.exit.into()

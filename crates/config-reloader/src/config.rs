@@ -161,6 +161,9 @@ impl fmt::Debug for PerChange {
     }
 }
 
+/// In the words of a command: the file it is about.
+pub const FILE: &str = "{file}";
+
 /// A program to run.
 #[derive(Clone, Debug)]
 pub struct Command {
@@ -169,6 +172,13 @@ pub struct Command {
     pub timeout: Duration,
     /// Run once for each file that changed, with these words as further arguments.
     pub per_change: Option<PerChange>,
+}
+
+impl Action {
+    /// Whether it is told which file it is about.
+    pub fn takes_file(&self) -> bool {
+        matches!(self, Self::Command(command) if command.words.iter().any(|word| word.contains(FILE)))
+    }
 }
 
 #[derive(Clone, Debug)]

@@ -24,6 +24,8 @@ pub trait Observer: Send + Sync {
     /// How many variables were left as they stand, if it worked.
     fn prepared(&self, _unexpanded: Result<usize, ()>) {}
     fn woken(&self) {}
+    /// Not for the look at the start.
+    fn looking_again(&self) {}
     fn watching(&self, _directories: usize) {}
 }
 
@@ -117,6 +119,10 @@ impl Events {
         self.observe(|observer| observer.woken());
     }
 
+    pub fn looking_again(&self) {
+        self.observe(|observer| observer.looking_again());
+    }
+
     pub fn unreadable(&self, problem: &str) {
         tracing::warn!("cannot read {problem}");
     }
@@ -174,6 +180,8 @@ impl Events {
     pub fn failed(&self, stage: &'static str, problem: &str) {
         self.failures.with_label_values(&[stage]).inc();
         self.successful.set(0);
+        // Also when it could not even be made: the app does not have it.
+        self.pending.set(1);
         match stage {
             // By then the change is with the app; what becomes of it is the next line.
             "verify" => tracing::error!(stage, "the app was told and is not well: {problem}"),

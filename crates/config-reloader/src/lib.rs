@@ -15,6 +15,8 @@ pub mod args;
 pub mod config;
 pub mod dialect;
 pub mod events;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod prepare;
 pub mod reload;
 pub mod snapshot;

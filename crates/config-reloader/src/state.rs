@@ -16,10 +16,11 @@ pub fn load(path: &Path) -> Result<Option<Hash>, String> {
     parse(&text).map(Some).ok_or_else(|| format!("{}: not a state file of config-reloader", path.display()))
 }
 
-fn parse(text: &str) -> Option<Hash> {
+pub(crate) fn parse(text: &str) -> Option<Hash> {
     let text = text.trim().strip_prefix("told ")?;
     let mut hash = Hash::default();
-    if text.len() != 2 * hash.len() || !text.is_ascii() {
+    // Every digit, because `+f` is a number as well.
+    if text.len() != 2 * hash.len() || !text.bytes().all(|digit| digit.is_ascii_hexdigit()) {
         return None;
     }
     for (at, byte) in hash.iter_mut().enumerate() {
@@ -53,7 +54,9 @@ mod tests {
         let told = [7; 32];
         save(&path, &told).unwrap();
         assert_eq!(load(&path), Ok(Some(told)));
-        for garbage in ["", "told", "told zz", "told éé00000000000000000000000000000000000000000000000000000000000000"]
+        let signs = format!("told {}", "+f".repeat(32));
+        for garbage in
+            ["", "told", "told zz", &signs, "told éé00000000000000000000000000000000000000000000000000000000000000"]
         {
             std::fs::write(&path, garbage).unwrap();
             assert!(load(&path).is_err(), "{garbage}");

@@ -3,10 +3,9 @@
 use std::{collections::BTreeMap, path::Path, str::FromStr, sync::Arc, time::Duration};
 
 use common::{Failure, config::Section};
-use http_client::{Auth, Client, Expect, SecretSource, Target};
+use http_client::{Client, Expect, Target};
 use regex_lite::Regex;
-use tls::{ClientTls, Identity, Roots};
-use values::{ByteSize, Secret, Span};
+use values::{ByteSize, Span, socket_path};
 
 use crate::{
     args::{Environment, words},
@@ -28,7 +27,7 @@ pub fn read(path: &Path, environment: &Environment) -> Result<Config, Failure> {
     })
 }
 
-fn config(root: &mut Section, environment: &Environment) -> Config {
+pub(crate) fn config(root: &mut Section, environment: &Environment) -> Config {
     let watch = root.sections_or_text("watch", "path").iter_mut().filter_map(target).collect();
     let mut timing = Timing::default();
     let set = |place: &mut Duration, value: Option<Span>| *place = value.map_or(*place, Duration::from);
@@ -217,8 +216,8 @@ impl FromStr for Socket {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
-            return Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into()));
+        if let Some(path) = socket_path(text) {
+            return Ok(Self::Unix(path));
         }
         match text.strip_prefix("tcp://").unwrap_or(text) {
             addr if addr.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok()) => {
@@ -241,12 +240,12 @@ fn client(section: &mut Section, environment: &Environment) -> Option<Action> {
     let method: Option<String> = section.parsed("method");
     let target = Target {
         headers: section.pairs("headers"),
-        body: section.parsed::<String>("body").map(String::into_bytes),
+        body: section.parsed::<String>("body").map(Into::into),
         expect: section.parsed::<Expect>("expect").unwrap_or_default(),
         timeout: section.parsed("timeout").unwrap_or(TIMEOUT).into(),
         unix_socket: section.parsed("unix_socket"),
-        auth: auth(section),
-        tls: Arc::new(client_tls(section, environment)),
+        auth: http_client::auth(section),
+        tls: Arc::new(http_client::client_tls(section, environment.tls())),
         ..Target::new(method.as_deref().unwrap_or("POST"), url?)
     };
     let contains = section.parsed("contains");
@@ -256,43 +255,5 @@ fn client(section: &mut Section, environment: &Environment) -> Option<Action> {
             section.problem(error);
             None
         }
-    }
-}
-
-fn auth(section: &mut Section) -> Option<Auth> {
-    let user: Option<String> = section.parsed("user");
-    let password = secret(section, "password");
-    let token = secret(section, "token");
-    match (user, password, token) {
-        (None, None, None) => None,
-        (Some(user), Some(password), None) => Some(Auth::Basic { user, password }),
-        (None, None, Some(token)) => Some(Auth::Bearer(token)),
-        _ => {
-            section.problem("expected user with password (or password_file), or token (or token_file)");
-            None
-        }
-    }
-}
-
-/// A secret, or the file that has it, which is read anew each time because it rotates.
-fn secret(section: &mut Section, key: &str) -> Option<SecretSource> {
-    let value = section.parsed::<String>(key).map(|text| SecretSource::Value(Secret::new(text)));
-    let file = section.parsed(&format!("{key}_file")).map(SecretSource::File);
-    value.or(file)
-}
-
-fn client_tls(section: &mut Section, environment: &Environment) -> ClientTls {
-    let ca_file = section.parsed("ca_file");
-    let certificate = section.parsed("client_certificate");
-    let key = section.parsed("client_key");
-    let skip = section.parsed("insecure_skip_verify").unwrap_or(false);
-    if certificate.is_some() != key.is_some() {
-        section.problem("client_certificate and client_key go together");
-    }
-    ClientTls {
-        roots: ca_file.map_or(Roots::System, Roots::SystemAnd),
-        identity: certificate.zip(key).map(|(certificate, key)| Identity { certificate, key }),
-        dangerously_skip_verification: skip,
-        ..environment.tls()
     }
 }

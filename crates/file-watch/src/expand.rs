@@ -1,12 +1,13 @@
 //! The files a target means right now.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::pattern::Glob;
-
 use crate::Target;
+use crate::mount::blind_file_system;
+use crate::pattern::Glob;
 use crate::walk::{Visitor, walk};
 
 /// The regular files that exist under `target` now, sorted, under the names a user sees.
@@ -21,6 +22,46 @@ pub fn expand(target: &Target) -> Vec<PathBuf> {
     files.0.sort();
     files.0.dedup();
     files.0
+}
+
+/// What a target means right now, and which directories decide it: for those who follow files by themselves.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// The name a user sees, and where the file really is. As [`expand`], sorted.
+    pub files: BTreeMap<PathBuf, PathBuf>,
+    /// A new file in one of these may belong to the target.
+    pub listed: BTreeSet<PathBuf>,
+    /// A name that comes or goes in one of these may change what the target means.
+    pub looked: BTreeSet<PathBuf>,
+    /// The first file system, if one is, that changes without telling.
+    pub blind: Option<String>,
+}
+
+impl Found {
+    /// Adds what `target` means. Reads the disk.
+    pub fn add(&mut self, target: &Target) {
+        walk(target, self);
+    }
+}
+
+impl Visitor for Found {
+    fn look(&mut self, dir: &Path, _: &OsStr) {
+        self.looked.insert(dir.to_path_buf());
+    }
+
+    fn list(&mut self, dir: &Path, _: Option<&Arc<Glob>>) {
+        self.listed.insert(dir.to_path_buf());
+    }
+
+    fn rests_on(&mut self, dir: &Path) {
+        if self.blind.is_none() {
+            self.blind = blind_file_system(dir).map(|kind| format!("{} is on {kind}", dir.display()));
+        }
+    }
+
+    fn file(&mut self, shown: &Path, real: &Path) {
+        self.files.insert(shown.to_path_buf(), real.to_path_buf());
+    }
 }
 
 struct Files(Vec<PathBuf>);

@@ -35,7 +35,7 @@ mod watch;
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use expand::expand;
+pub use expand::{Found, expand};
 pub use mount::never_updates;
 pub use watch::FileWatch;
 

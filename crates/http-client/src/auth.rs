@@ -7,8 +7,13 @@ use values::Secret;
 /// Credentials for the `Authorization` header.
 #[derive(Clone, Debug)]
 pub enum Auth {
-    Basic { user: String, password: SecretSource },
+    Basic {
+        user: String,
+        password: SecretSource,
+    },
     Bearer(SecretSource),
+    /// Another scheme, such as `ApiKey`.
+    Token(&'static str, SecretSource),
 }
 
 /// Where a secret is. Debug shows a path, never a value.
@@ -21,7 +26,7 @@ pub enum SecretSource {
 
 impl SecretSource {
     /// The secret as it is now.
-    pub(crate) fn read(&self) -> Result<Secret, String> {
+    pub fn read(&self) -> Result<Secret, String> {
         match self {
             Self::Value(secret) => Ok(secret.clone()),
             Self::File(path) => match Secret::from_file(path)? {

@@ -1,21 +1,20 @@
 //! One attempt: build, send, wait, read; each step bounded and each failure told.
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::time::Duration;
 
+use bytes::Bytes;
 use percent_encoding::percent_decode_str;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue, LOCATION, USER_AGENT};
 use reqwest::{Method, Url};
 use tokio::time::{Instant, timeout_at};
 use values::{Secret, Span};
 
+use crate::engine::Engines;
 use crate::redact::{self, Secrets};
-use crate::reply::{MAX_BODY, Reply, read_body, retry_after};
+use crate::reply::{Reply, read_body, retry_after};
 use crate::{Auth, Error, Kind, Request, SecretSource, Target, explain};
 
-/// How long a kept connection may be idle. Servers close theirs after a minute or more.
-const IDLE: Duration = Duration::from_secs(30);
 /// Enough of an unexpected answer to find its first line.
 const EXCERPT: usize = 4 * 1024;
 
@@ -29,7 +28,7 @@ pub struct Client {
     headers: HeaderMap,
     auth: Option<Auth>,
     place: String,
-    kept: OnceLock<reqwest::Client>,
+    engines: Engines,
 }
 
 impl Client {
@@ -39,7 +38,7 @@ impl Client {
         let refuse = |what: String| Error::new(Kind::CreateRequest, &place, &what);
         let method = Method::from_bytes(target.method.as_bytes())
             .map_err(|_| refuse(format!("method {:?}: expected one like GET or POST", target.method)))?;
-        let mut url = Url::parse(&target.url).map_err(|error| refuse(format!("not a URL: {error}")))?;
+        let mut url = crate::url::parse(&target.url).map_err(&refuse)?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(refuse(format!("scheme {:?}: expected http or https", url.scheme())));
         }
@@ -53,7 +52,7 @@ impl Client {
         // As curl and Go have it: what is given explicitly wins over the URL.
         let in_url = take_userinfo(&mut url);
         let auth = target.auth.clone().or(in_url.filter(|_| !headers.contains_key(AUTHORIZATION)));
-        Ok(Self { method, url, headers, auth, place, kept: OnceLock::new(), target })
+        Ok(Self { method, url, headers, auth, place, engines: Engines::default(), target })
     }
 
     /// Method and URL as every text names them: without secrets.
@@ -74,64 +73,68 @@ impl Client {
     }
 
     /// ONE attempt. Dropping the future ends it and closes its connection.
+    ///
+    /// A server may close a kept connection just when it is used again: that says nothing about the server. Where the
+    /// request says that it can be repeated, it goes out once more, on a new connection and within the same timeout.
     pub async fn send(&self, request: &Request) -> Result<Reply, Error> {
         let begun = Instant::now();
         // A timeout of centuries is none.
         let deadline =
             begun.checked_add(self.target.timeout).unwrap_or_else(|| begun + Duration::from_secs(86_400 * 365));
+        let mut used = self.engines.have_answered();
+        loop {
+            let failure = match self.attempt(request, begun, deadline).await {
+                Ok(reply) => {
+                    self.engines.answered();
+                    return Ok(reply);
+                }
+                Err(failure) => failure,
+            };
+            if !matches!(failure.error.kind(), Kind::Status(_) | Kind::Redirect | Kind::CreateRequest) {
+                // Whatever it was: the next connection is a new one, with its files read anew.
+                self.engines.forget();
+            }
+            if !(std::mem::take(&mut used) && failure.is_broken && request.is_repeatable) {
+                return Err(failure.error);
+            }
+        }
+    }
+
+    async fn attempt(&self, request: &Request, begun: Instant, deadline: Instant) -> Result<Reply, Failure> {
         let mut secrets = Secrets::default();
         let engine = self.engine()?;
         let outgoing = self.outgoing(&engine, request, &mut secrets)?;
         let mut response = match timeout_at(deadline, engine.execute(outgoing)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(self.failed(&error, "", &secrets)),
-            Err(_) => return Err(self.late("no answer", &secrets)),
+            Ok(Err(error)) => {
+                let is_broken = explain::is_broken(&error);
+                return Err(Failure { error: self.failed(&error, "", &secrets), is_broken });
+            }
+            Err(_) => return Err(self.late("no answer", &secrets).into()),
         };
         let status = response.status().as_u16();
         if !self.target.expect.accepts(status) {
-            return Err(self.unexpected(response, deadline, &secrets).await);
+            return Err(self.unexpected(response, deadline, &secrets).await.into());
         }
         // What was announced, but not more than we keep.
-        let announced = response.content_length().unwrap_or(0).min(MAX_BODY as u64) as usize;
+        let most = self.target.max_reply;
+        let announced = response.content_length().unwrap_or(0).min(most as u64) as usize;
         let mut body = Vec::with_capacity(announced);
-        match timeout_at(deadline, read_body(&mut response, MAX_BODY, &mut body)).await {
+        match timeout_at(deadline, read_body(&mut response, most, &mut body)).await {
             Ok(Ok(truncated)) => {
                 let headers = std::mem::take(response.headers_mut());
                 Ok(Reply { status, body, truncated, elapsed: begun.elapsed(), headers })
             }
-            Ok(Err(error)) => Err(self.failed(&error, &format!("answered {status}, then "), &secrets)),
-            Err(_) => Err(self.late(&format!("answered {status}, but no end of the body"), &secrets)),
+            Ok(Err(error)) => Err(self.failed(&error, &format!("answered {status}, then "), &secrets).into()),
+            Err(_) => Err(self.late(&format!("answered {status}, but no end of the body"), &secrets).into()),
         }
     }
 
-    /// reqwest's client. Built for each attempt, so that between attempts nothing is held and files are read
-    /// anew, unless connections are to be kept.
     fn engine(&self) -> Result<reqwest::Client, Error> {
-        if let Some(kept) = self.kept.get() {
-            return Ok(kept.clone());
-        }
-        // Without a configuration of ours reqwest would load the platform's certificates, even for http.
-        let tls = if self.url.scheme() == "https" { self.target.tls.load() } else { tls::trusting_nobody() };
-        let mut tls = tls.map_err(|error| Error::new(Kind::Tls, &self.place, &error.to_string()))?;
-        tls.alpn_protocols = vec![b"http/1.1".to_vec()];
-        let mut builder = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
-            .http1_only()
-            .no_proxy()
-            .referer(false)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .pool_max_idle_per_host(usize::from(self.target.keep_connections))
-            .pool_idle_timeout(self.target.keep_connections.then_some(IDLE));
-        if let Some(path) = &self.target.unix_socket {
-            builder = builder.unix_socket(path.as_path());
-        }
-        let engine = builder.build().map_err(|error| self.failed(&error, "", &Secrets::default()))?;
-        if self.target.keep_connections {
-            // Two first attempts at once build two: the second is dropped after its use.
-            let _ = self.kept.set(engine.clone());
-        }
-        Ok(engine)
+        self.engines.get(&self.target, &self.url).map_err(|trouble| match trouble {
+            crate::engine::Trouble::Tls(error) => Error::new(Kind::Tls, &self.place, &error.to_string()),
+            crate::engine::Trouble::Build(error) => self.failed(&error, "", &Secrets::default()),
+        })
     }
 
     /// The request as it goes out; `secrets` learns what must not be quoted.
@@ -149,7 +152,7 @@ impl Client {
         }
         headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(concat!("pillion/", env!("CARGO_PKG_VERSION"))));
         let body = request.body.as_ref().or(self.target.body.as_ref());
-        if body.is_none_or(Vec::is_empty) && [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
+        if body.is_none_or(Bytes::is_empty) && [Method::POST, Method::PUT, Method::PATCH].contains(&self.method) {
             // hyper sends no length for an empty body; some servers answer 411 then.
             headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
         }
@@ -165,12 +168,12 @@ impl Client {
                 builder.basic_auth(user, Some(password.expose()))
             }
             Some(Auth::Bearer(token)) => {
-                let token = token.read().map_err(refuse)?;
-                secrets.add(token.expose());
-                if HeaderValue::from_str(token.expose()).is_err() {
-                    return Err(refuse("the bearer token has characters that a header cannot carry".into()));
-                }
-                builder.bearer_auth(token.expose())
+                let value = credentials("Bearer", "the bearer token", token, secrets).map_err(refuse)?;
+                builder.header(AUTHORIZATION, value)
+            }
+            Some(Auth::Token(scheme, token)) => {
+                let value = credentials(scheme, "the API key", token, secrets).map_err(refuse)?;
+                builder.header(AUTHORIZATION, value)
             }
         };
         let outgoing = builder.build().map_err(|error| self.failed(&error, "", secrets))?;
@@ -191,7 +194,7 @@ impl Client {
     /// An answer outside of what was expected, with what the server has to say about it.
     async fn unexpected(&self, mut response: reqwest::Response, deadline: Instant, secrets: &Secrets) -> Error {
         let status = response.status();
-        let location = response.headers().get(LOCATION).map(|value| redact::first_line(value.as_bytes()));
+        let location = response.headers().get(LOCATION).map(|value| redact::on_one_line(value.as_bytes()));
         let wait = retry_after(response.headers());
         if let (true, Some(location)) = (status.is_redirection(), location) {
             let location = redact::url(&location);
@@ -203,7 +206,7 @@ impl Client {
         let _ = timeout_at(deadline, read_body(&mut response, EXCERPT, &mut excerpt)).await;
         let mut what = format!("answered {}, expected {}", status.as_u16(), self.target.expect);
         // Scrubbed before it is shortened: half a secret is one too.
-        let line = redact::first_line(secrets.scrub(&String::from_utf8_lossy(&excerpt)).as_bytes());
+        let line = redact::on_one_line(secrets.scrub(&String::from_utf8_lossy(&excerpt)).as_bytes());
         if !line.is_empty() {
             what.push_str(&format!(": \"{line}\""));
         }
@@ -211,10 +214,32 @@ impl Client {
     }
 }
 
+/// An attempt that failed; broken is a connection that ended before an answer.
+struct Failure {
+    error: Error,
+    is_broken: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { error, is_broken: false }
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Client").field(&self.target).finish()
     }
+}
+
+/// What an Authorization header of this scheme says.
+fn credentials(scheme: &str, what: &str, token: &SecretSource, secrets: &mut Secrets) -> Result<HeaderValue, String> {
+    let token = token.read()?;
+    secrets.add(token.expose());
+    let mut value = HeaderValue::from_str(&format!("{scheme} {}", token.expose()))
+        .map_err(|_| format!("{what} has characters that a header cannot carry"))?;
+    value.set_sensitive(true);
+    Ok(value)
 }
 
 /// Typed headers, checked. The texts name the header, never its value.

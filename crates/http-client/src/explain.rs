@@ -38,6 +38,23 @@ pub(crate) fn explain(error: &reqwest::Error, host: &str, tls: &ClientTls) -> (K
     }
 }
 
+/// Whether the connection ended before there was an answer.
+pub(crate) fn is_broken(error: &reqwest::Error) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, NotConnected, UnexpectedEof};
+    if error.is_connect() || error.is_builder() {
+        return false;
+    }
+    causes(error).into_iter().any(|cause| match cause.downcast_ref::<io::Error>() {
+        Some(io) => {
+            matches!(io.kind(), BrokenPipe | ConnectionAborted | ConnectionReset | NotConnected | UnexpectedEof)
+        }
+        None => matches!(
+            cause.to_string().as_str(),
+            "connection closed before message completed" | "connection was not ready" | "channel closed"
+        ),
+    })
+}
+
 /// The chain from the outside in. An io::Error that wraps another error hides it from `source()`.
 fn causes<'a>(error: &'a (dyn StdError + 'static)) -> Vec<&'a (dyn StdError + 'static)> {
     let mut chain = Vec::new();

@@ -1,7 +1,5 @@
 //! What must not be seen: credentials in URLs, headers and in what a server echoes.
 
-use reqwest::Url;
-
 const HIDDEN: &str = "***";
 
 /// Whether a header or a query parameter of this name usually carries a secret. Too many rather than too few.
@@ -13,7 +11,7 @@ pub(crate) fn sounds_secret(name: &str) -> bool {
 
 /// A URL to show: `http://***@host/path?token=***`.
 pub(crate) fn url(text: &str) -> String {
-    match Url::parse(text) {
+    match crate::url::parse(text) {
         // "user:password@host" parses, too: as the scheme "user" without a host.
         Ok(mut url) if url.has_host() => {
             if !url.username().is_empty() || url.password().is_some() {
@@ -61,11 +59,11 @@ impl Secrets {
     }
 }
 
-/// The first line of what a server says that is not empty, short and without control characters.
-pub(crate) fn first_line(bytes: &[u8]) -> String {
-    const LONGEST: usize = 200;
+/// What a server says, on one line, bounded and without control characters. The reason is often not on the first line.
+pub(crate) fn on_one_line(bytes: &[u8]) -> String {
+    const LONGEST: usize = 600;
     let text = String::from_utf8_lossy(bytes);
-    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut short: String = line.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     if line.chars().nth(LONGEST).is_some() {
         short.push_str("...");
@@ -95,9 +93,9 @@ mod tests {
 
     #[test]
     fn quotes_one_short_line() {
-        assert_eq!(first_line(b"\r\n  no such\x1b[31m thing \nmore"), "no such[31m thing");
-        assert_eq!(first_line(&[b'x'; 5000]).len(), 203);
-        assert_eq!(first_line(b""), "");
+        assert_eq!(on_one_line(b"\r\n  no such\x1b[31m thing \n\tmore"), "no such[31m thing more");
+        assert_eq!(on_one_line(&[b'x'; 5000]).len(), 603);
+        assert_eq!(on_one_line(b""), "");
     }
 
     #[test]

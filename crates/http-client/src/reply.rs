@@ -1,4 +1,4 @@
-//! An answer, bounded: the status, the headers, and at most 64 KiB of body.
+//! An answer, bounded: the status, the headers, and at most so much of the body as the target says.
 
 use std::fmt;
 use std::time::{Duration, SystemTime};
@@ -7,13 +7,13 @@ use reqwest::header::{HeaderMap, RETRY_AFTER};
 
 use crate::backoff::parse_retry_after;
 
-/// No answer to a webhook, a token request or a bulk insert needs more; a mistyped URL may offer 10 GB.
+/// No answer to a webhook or a token request needs more; a mistyped URL may offer 10 GB.
 pub const MAX_BODY: usize = 64 * 1024;
 
 /// What the server said.
 pub struct Reply {
     pub status: u16,
-    /// The first [`MAX_BODY`] bytes.
+    /// The first bytes: [`crate::Target::max_reply`].
     pub body: Vec<u8>,
     /// Whether there was more.
     pub truncated: bool,

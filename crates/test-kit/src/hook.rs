@@ -19,6 +19,8 @@ pub struct Request {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: String,
+    /// The body as it came.
+    pub bytes: Vec<u8>,
     pub at: Instant,
 }
 
@@ -169,7 +171,8 @@ fn read(reader: &mut BufReader<&TcpStream>) -> Option<Request> {
     let length = headers.iter().find(|(name, _)| name == "content-length");
     let mut body = vec![0; length.map_or(0, |(_, length)| length.parse().unwrap_or(0))];
     reader.read_exact(&mut body).ok()?;
-    Some(Request { method, path, headers, body: String::from_utf8_lossy(&body).into_owned(), at: Instant::now() })
+    let text = String::from_utf8_lossy(&body).into_owned();
+    Some(Request { method, path, headers, body: text, bytes: body, at: Instant::now() })
 }
 
 /// None when the connection is done for.

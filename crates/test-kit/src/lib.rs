@@ -19,9 +19,11 @@
 mod certificates;
 mod configmap;
 pub mod contract;
+pub mod forward;
 mod hook;
 pub mod http;
 mod log;
+pub mod loki;
 mod scratch;
 mod sidecar;
 mod start;

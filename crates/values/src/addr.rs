@@ -7,6 +7,8 @@ use std::{
     str::FromStr,
 };
 
+use crate::socket_path;
+
 /// Where to listen.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ListenAddr {
@@ -56,16 +58,14 @@ impl FromStr for ListenAddr {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        if let Some(path) = text.strip_prefix("unix:").or_else(|| text.starts_with('/').then_some(text)) {
-            let path = path.strip_prefix("//").unwrap_or(path);
-            return if path.is_empty() { Err(EXPECTED.into()) } else { Ok(Self::Unix(path.into())) };
+        if let Some(path) = socket_path(text) {
+            return Ok(Self::Unix(path));
         }
         if let Ok(addr) = text.parse() {
             return Ok(Self::Tcp(addr));
         }
         let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
         let port = port.parse().map_err(|_| format!("{EXPECTED}, with a port from 0 to 65535"))?;
-        let host = host.trim_start_matches('[').trim_end_matches(']');
         if host.is_empty() || host == "*" {
             return Ok(Self::Any(port));
         }
@@ -105,6 +105,8 @@ mod tests {
             ("unix:/run/a.sock", "unix:/run/a.sock"),
             ("unix:///run/a.sock", "unix:/run/a.sock"),
             ("/run/a.sock", "unix:/run/a.sock"),
+            ("//run/a.sock", "unix:/run/a.sock"),
+            ("unix:////run/a.sock", "unix:/run/a.sock"),
         ] {
             assert_eq!(text.parse::<ListenAddr>().map(|a| a.to_string()), Ok(printed.to_owned()), "{text}");
         }
@@ -112,7 +114,9 @@ mod tests {
 
     #[test]
     fn refuses_what_cannot_be_bound() {
-        for text in ["", ":", ":65536", ":x", "a b:80", "http://x:80", "unix:", "1.2.3.4"] {
+        for text in
+            ["", ":", ":65536", ":x", "a b:80", "http://x:80", "unix:", "/", "1.2.3.4", "]:80", "[unix]:80", "[::1:80"]
+        {
             assert!(text.parse::<ListenAddr>().is_err(), "{text}");
         }
     }

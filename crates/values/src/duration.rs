@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
+use crate::number::scaled;
+
 /// A length of time as people write it in manifests. Converts to and from [`Duration`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span(pub Duration);
@@ -25,7 +27,7 @@ impl From<Span> for Duration {
 const EXPECTED: &str = "expected a duration such as 500ms, 30s or 1h30m";
 
 /// Nanoseconds in one unit. `d` and `w` are Prometheus' spelling, the rest is Go's.
-fn unit_nanos(unit: &str) -> Option<u128> {
+fn unit_nanos(unit: &str) -> Option<u64> {
     Some(match unit {
         "ns" => 1,
         "us" | "µs" | "μs" => 1_000,
@@ -68,21 +70,6 @@ impl FromStr for Span {
     }
 }
 
-/// `number * unit`, exactly: "1.5" and "h" give 5400 s without a detour through floating point.
-fn scaled(number: &str, unit: u128) -> Option<u128> {
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    if (whole.is_empty() && fraction.is_empty()) || fraction.contains('.') {
-        return None;
-    }
-    let mut nanos = if whole.is_empty() { 0 } else { whole.parse::<u64>().ok().map(u128::from)?.checked_mul(unit)? };
-    let mut place = unit;
-    for digit in fraction.bytes() {
-        place /= 10;
-        nanos = nanos.checked_add(u128::from(digit - b'0') * place)?;
-    }
-    Some(nanos)
-}
-
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let nanos = self.0.as_nanos();
@@ -91,7 +78,7 @@ impl fmt::Display for Span {
         }
         let mut rest = nanos;
         for unit in ["h", "m", "s", "ms", "us", "ns"] {
-            let size = unit_nanos(unit).unwrap_or(1);
+            let size = unit_nanos(unit).map_or(1, u128::from);
             if rest >= size {
                 write!(f, "{}{unit}", rest / size)?;
                 rest %= size;

@@ -6,13 +6,20 @@
 mod addr;
 mod duration;
 mod file;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
+mod number;
+mod path;
 mod secret;
+mod settings;
 mod size;
 mod suggest;
 
 pub use addr::ListenAddr;
 pub use duration::Span;
 pub use file::{read_capped, read_text};
+pub use path::{path_after, socket_path};
 pub use secret::Secret;
+pub use settings::Settings;
 pub use size::ByteSize;
 pub use suggest::nearest;

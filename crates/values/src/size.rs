@@ -2,6 +2,8 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::number::scaled;
+
 /// A number of bytes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
@@ -30,11 +32,8 @@ impl FromStr for ByteSize {
         let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
         let (number, unit) = text.split_at(split);
         let unit = unit_bytes(unit.trim_start()).ok_or(EXPECTED)?;
-        if number.contains('.') {
-            let number: f64 = number.parse().map_err(|_| EXPECTED)?;
-            return Ok(Self((number * unit as f64).round() as u64));
-        }
-        number.parse::<u64>().ok().and_then(|whole| whole.checked_mul(unit)).map(Self).ok_or_else(|| EXPECTED.into())
+        let bytes = scaled(number, unit).and_then(|bytes| u64::try_from(bytes).ok());
+        bytes.map(Self).ok_or_else(|| EXPECTED.into())
     }
 }
 
@@ -55,12 +54,18 @@ mod tests {
 
     #[test]
     fn reads_binary_and_decimal_units() {
-        for (text, bytes) in
-            [("0", 0), ("4096", 4096), ("64Mi", 67_108_864), ("10MB", 10_000_000), ("512k", 512_000), ("1.5KiB", 1536)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("64Mi", 67_108_864),
+            ("10MB", 10_000_000),
+            ("512k", 512_000),
+            ("1.5KiB", 1536),
+            ("9007199254740993.0", 9_007_199_254_740_993),
+        ] {
             assert_eq!(text.parse::<ByteSize>(), Ok(ByteSize(bytes)), "{text}");
         }
-        for text in ["", "Mi", "-1", "1X", "1..2k", "99999999999999999999"] {
+        for text in ["", "Mi", "-1", "1X", "1..2k", "99999999999999999999", "99999999999999999999.0"] {
             assert!(text.parse::<ByteSize>().is_err(), "{text}");
         }
     }

@@ -10,7 +10,10 @@ use tokio::{
 use values::Span;
 
 use super::{Occasion, Trouble};
-use crate::{config::Command, snapshot::hex};
+use crate::{
+    config::{Command, FILE},
+    snapshot::hex,
+};
 
 /// So much of what a program says is kept.
 const WORDS: usize = 4096;
@@ -28,7 +31,7 @@ pub(super) async fn run(command: &Command, occasion: Occasion<'_>) -> Result<(),
 async fn once(command: &Command, occasion: Occasion<'_>, more: &[String]) -> Result<(), Trouble> {
     let file = occasion.file.map(|path| path.to_string_lossy().into_owned());
     let mut words = command.words.iter().map(|word| match &file {
-        Some(file) => word.replace("{file}", file),
+        Some(file) => word.replace(FILE, file),
         None => word.clone(),
     });
     let program = words.next().unwrap_or_default();

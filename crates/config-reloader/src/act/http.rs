@@ -1,5 +1,7 @@
 //! A request, and what its answer says.
 
+use std::time::Duration;
+
 use http_client::Request;
 
 use super::{Done, Generation, Occasion, Trouble};
@@ -14,7 +16,7 @@ pub struct Answer {
 
 pub(super) async fn send(http: &Http, occasion: Occasion<'_>) -> Result<Done, Trouble> {
     let headers = vec![("X-Config-Digest".to_owned(), hex(occasion.digest))];
-    let reply = http.client.send(&Request { headers, body: None }).await.map_err(|error| Trouble {
+    let reply = http.client.send(&Request { headers, ..Request::default() }).await.map_err(|error| Trouble {
         text: error.to_string(),
         kind: error.kind().label(),
         status: match error.kind() {
@@ -41,6 +43,11 @@ pub(super) async fn generation(http: &Http) -> Option<Generation> {
     http.renewed.as_ref()?;
     let reply = http.client.send(&Request::default()).await.ok()?;
     let value = captured(http, &String::from_utf8_lossy(&reply.body))?;
+    // Times are given in whole seconds: what is loaded again in the same one looks as if it were not.
+    let age = humantime::parse_rfc3339(&value).ok().and_then(|loaded| loaded.elapsed().ok());
+    if let Some(left) = age.and_then(|age| Duration::from_secs(1).checked_sub(age)) {
+        tokio::time::sleep(left).await;
+    }
     Some(Generation::Answer(Answer { of: http.client.place().to_owned(), value }))
 }
 

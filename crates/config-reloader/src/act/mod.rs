@@ -3,7 +3,7 @@
 mod command;
 mod http;
 mod line;
-mod processes;
+pub(crate) mod processes;
 mod signal;
 
 use std::{

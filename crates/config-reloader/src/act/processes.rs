@@ -7,14 +7,14 @@ use crate::config::Processes;
 
 /// One process as /proc shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Process {
-    pub(super) pid: i32,
-    parent: i32,
+pub(crate) struct Process {
+    pub(crate) pid: i32,
+    pub(crate) parent: i32,
     /// In clock ticks since boot: with the pid it tells a process from a later one of the same number.
-    started: u64,
-    name: String,
-    command_line: String,
-    pub(super) uid: Option<u32>,
+    pub(crate) started: u64,
+    pub(crate) name: String,
+    pub(crate) command_line: String,
+    pub(crate) uid: Option<u32>,
 }
 
 /// The children of a process at some moment.
@@ -34,7 +34,7 @@ pub(super) fn find(of: &Processes) -> Result<Process, Trouble> {
     matching.iter().find(topmost).cloned().ok_or_else(|| missing(of))
 }
 
-fn matches(of: &Processes, process: &Process) -> bool {
+pub(crate) fn matches(of: &Processes, process: &Process) -> bool {
     if process.pid as u32 == std::process::id() {
         return false; // a pattern would match our own command line, which has it
     }
@@ -43,7 +43,8 @@ fn matches(of: &Processes, process: &Process) -> bool {
             // The kernel keeps 15 bytes of the name; the first word of the command line has all of it.
             let first = process.command_line.split(' ').next().unwrap_or_default();
             let full = Path::new(first.trim_end_matches(':')).file_name().is_some_and(|file| file == name.as_str());
-            full || process.name == name.as_str() || (name.len() > 15 && process.name == name[..15])
+            let kept = String::from_utf8_lossy(&name.as_bytes()[..name.len().min(15)]);
+            full || process.name == name.as_str() || process.name == kept
         }
         Processes::CommandLine(pattern) => pattern.is_match(&process.command_line),
         Processes::PidFile(_) => false,
@@ -66,22 +67,27 @@ fn all() -> Vec<Process> {
 }
 
 fn look(pid: i32) -> Option<Process> {
-    let read = |file: &str| values::read_capped(format!("/proc/{pid}/{file}").as_ref(), 1 << 20).ok();
-    let stat = String::from_utf8_lossy(&read("stat")?).into_owned();
+    let read = |file: &str| {
+        let bytes = values::read_capped(format!("/proc/{pid}/{file}").as_ref(), 1 << 20).ok()?;
+        Some(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    parse(pid, &read("stat")?, &read("status")?, &read("cmdline")?)
+}
+
+/// From the files of these names in `/proc/PID`.
+pub(crate) fn parse(pid: i32, stat: &str, status: &str, cmdline: &str) -> Option<Process> {
     let (name, fields) = stat.split_once('(')?.1.rsplit_once(") ")?;
     let fields: Vec<&str> = fields.split(' ').collect();
     if fields.first() == Some(&"Z") {
         return None; // it has ended, and nobody has noticed yet
     }
-    let status = String::from_utf8_lossy(&read("status")?).into_owned();
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1)?.parse().ok());
-    let command_line = String::from_utf8_lossy(&read("cmdline")?).replace('\0', " ").trim_end().to_owned();
     Some(Process {
         pid,
         parent: fields.get(1)?.parse().ok()?,
         started: fields.get(19)?.parse().ok()?,
         name: name.to_owned(),
-        command_line,
+        command_line: cmdline.replace('\0', " ").trim_end().to_owned(),
         uid,
     })
 }
@@ -149,6 +155,16 @@ mod tests {
             rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         }
         shell.wait().unwrap();
+    }
+
+    #[test]
+    fn a_name_is_cut_where_the_kernel_cuts_it() {
+        // In the middle of the last letter.
+        let name = "prometheus-caf\u{e9}";
+        let kept = String::from_utf8_lossy(&name.as_bytes()[..15]);
+        let process = parse(7, &format!("7 ({kept}) S 1{}", " 0".repeat(20)), "", "").unwrap();
+        assert!(matches(&Processes::Name(name.into()), &process));
+        assert!(!matches(&Processes::Name("prometheus".into()), &process));
     }
 
     #[test]

@@ -44,13 +44,7 @@ pub struct Flags {
     webhook_status_code: u16,
 
     /// Accepted, also -1 for ever; a webhook is tried again until it works or something newer changes
-    #[arg(
-        long,
-        value_name = "N",
-        default_value = "1",
-        allow_negative_numbers = true,
-        overrides_with = "webhook_retries"
-    )]
+    #[arg(long, value_name = "N", default_value = "1", overrides_with = "webhook_retries")]
     webhook_retries: i32,
 
     /// Where to listen

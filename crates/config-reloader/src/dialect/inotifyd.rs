@@ -34,9 +34,9 @@ pub struct Flags {
 
 /// One file or directory, and the letters that somebody wants to hear of.
 #[derive(Clone, Debug)]
-struct Watched {
-    path: PathBuf,
-    mask: String,
+pub(crate) struct Watched {
+    pub(crate) path: PathBuf,
+    pub(crate) mask: String,
 }
 
 /// Letters that exist and can never be about bytes.
@@ -48,8 +48,14 @@ impl std::str::FromStr for Watched {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let (path, mask) = text.rsplit_once(':').unwrap_or((text, LETTERS));
+        if path.is_empty() {
+            return Err("expected the path of a file or directory".into());
+        }
         if let Some(unknown) = mask.chars().find(|letter| !LETTERS.contains(*letter)) {
             return Err(format!("unknown event {unknown}, expected some of {LETTERS}"));
+        }
+        if mask.is_empty() {
+            return Err(format!("no events after the colon, expected some of {LETTERS}"));
         }
         if mask.chars().all(|letter| NEVER.contains(letter)) {
             return Err(format!("events {mask}: only changes of content are watched: w c n y d m"));
@@ -87,7 +93,7 @@ impl Flags {
 
 impl Watched {
     /// `EVENT FILE` or `EVENT DIR SUBFILE`, if this is about the file and the event is wanted.
-    fn words(&self, change: &Change) -> Option<Vec<String>> {
+    pub(crate) fn words(&self, change: &Change) -> Option<Vec<String>> {
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let inside = change.path.strip_prefix(&self.path).ok()?;
         // A write, a rename over it and a swap of links all come to the same.
@@ -134,5 +140,12 @@ mod tests {
         assert!("/d:r".parse::<Watched>().is_err());
         assert!("/d:z".parse::<Watched>().is_err());
         assert!("/d:wr".parse::<Watched>().is_ok());
+    }
+
+    #[test]
+    fn a_path_is_needed_and_so_are_events() {
+        for text in ["", ":w", "/d:"] {
+            assert!(text.parse::<Watched>().is_err(), "{text}");
+        }
     }
 }

@@ -1,14 +1,16 @@
 //! The command lines of other programs: read as they are, and turned into [`Config`].
 
 mod configmap_reload;
-mod inotifyd;
+pub(crate) mod inotifyd;
 mod prometheus;
 
 use std::{ffi::OsString, path::Path};
 
+use clap::CommandFactory;
 use common::{
     CommonArgs, Defaults, Failure, Sidecar, Usage,
-    args::{from_go_style, typed},
+    args::{Listen, typed},
+    go_flags::from_go_style,
 };
 
 use crate::{args::Environment, config::Config, events::Observer};
@@ -64,14 +66,18 @@ fn flag_name(word: &str) -> Option<String> {
 /// Reads the flags of a peer. What every sidecar has comes from the environment, where it cannot be in a peer's way.
 pub fn parse(name: &'static str, argv: &[OsString], defaults: Defaults) -> Result<(CommonArgs, Dialect), Usage> {
     let Ours { mut common } = typed(&argv[..1], defaults)?;
+    // The app may be a Prometheus, and 9090 is its port.
+    common.probe_addr = common.probe_addr.or(Some(Listen::Off));
     let dialect = match name {
         configmap_reload::NAME => {
-            let flags: configmap_reload::Flags = typed(&from_go_style(argv), defaults)?;
+            let flags: configmap_reload::Flags =
+                typed(&from_go_style(argv, &configmap_reload::Flags::command()), defaults)?;
             flags.settle(&mut common);
             Dialect::ConfigmapReload(flags)
         }
         prometheus::NAME => {
             let flags: prometheus::Flags = typed(argv, defaults)?;
+            flags.asked()?;
             flags.settle(&mut common);
             Dialect::Prometheus(Box::new(flags))
         }
@@ -108,4 +114,23 @@ pub fn attach(dialect: Option<&Dialect>, sidecar: &Sidecar) -> Result<Option<Box
 /// Collects problems, so that all of them are said.
 fn complete(config: Config, problems: Vec<String>) -> Result<Config, Failure> {
     if problems.is_empty() { Ok(config) } else { Err(Failure { exit: common::Exit::Usage, problems }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_9090_is_left_to_the_app() {
+        let defaults = Defaults { admin_port: 9533, drain_delay: std::time::Duration::ZERO };
+        for (name, args) in [
+            (configmap_reload::NAME, &["-volume-dir=/d", "-webhook-url=http://a/"][..]),
+            (prometheus::NAME, &["--watched-dir=/d"]),
+            (inotifyd::NAME, &["-", "/d"]),
+        ] {
+            let argv: Vec<OsString> = [name].iter().chain(args).map(OsString::from).collect();
+            let parsed = parse(name, &argv, defaults).map(|(common, _)| common.probe_addr);
+            assert_eq!(parsed.ok(), Some(Some(Listen::Off)), "{name}");
+        }
+    }
 }

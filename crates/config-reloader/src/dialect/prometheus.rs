@@ -10,7 +10,7 @@ use std::{
 };
 
 use common::{
-    Answer, CommonArgs, Failure, Sidecar,
+    Answer, CommonArgs, Failure, Sidecar, Usage,
     args::{Listen, LogFormat},
     prometheus::{Gauge, IntCounter, IntGauge, Opts, Registry, core::Collector},
 };
@@ -102,9 +102,18 @@ pub struct Flags {
     /// What to log: all, debug, info, warn, error, none
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = ["all", "debug", "info", "warn", "error", "none"], ignore_case = true)]
     log_level: String,
+
+    /// Print the number of the version alone
+    #[arg(long)]
+    short_version: bool,
 }
 
 impl Flags {
+    /// What is printed instead of running, if that was asked for.
+    pub fn asked(&self) -> Result<(), Usage> {
+        if self.short_version { Err(Usage::Asked(env!("CARGO_PKG_VERSION").into())) } else { Ok(()) }
+    }
+
     pub fn settle(&self, common: &mut CommonArgs) {
         common.admin_addr = Some(self.listen_address.clone().map_or(Listen::Off, Listen::At));
         common.admin_flag = Some("--listen-address");
@@ -280,8 +289,12 @@ impl Observer for Metrics {
         }
     }
 
-    fn prepared(&self, unexpanded: Result<usize, ()>) {
+    /// As there: each look after the first one, whether or not there is something to write.
+    fn looking_again(&self) {
         self.applies.inc();
+    }
+
+    fn prepared(&self, unexpanded: Result<usize, ()>) {
         match unexpanded {
             Ok(unexpanded) => self.unexpanded.set(unexpanded as i64),
             Err(()) => self.failed_applies.inc(),

@@ -1,7 +1,7 @@
 //! Making files from files: staged beside their place, checked there, and put in place in one step each.
 
-mod substitute;
-mod template;
+pub(crate) mod substitute;
+pub(crate) mod template;
 
 use std::{
     fs::{self, File, Permissions},
@@ -124,7 +124,7 @@ fn write(output: &Output, source: Box<dyn Read>, target: &mut File) -> Result<us
     }
     let (made, unexpanded) = match text {
         Text::Verbatim => (bytes, 0),
-        Text::Substitute { variables, undefined } => substitute::substitute(&bytes, variables, *undefined)?,
+        Text::Substitute { variables, undefined } => substitute::substitute(&bytes, variables, *undefined, largest)?,
         Text::Template { variables, files, undefined } => {
             let text = String::from_utf8(bytes).map_err(|_| "a template must be UTF-8 text")?;
             (template::render(&text, variables, files, *undefined, largest)?, 0)
@@ -155,9 +155,9 @@ impl Staged {
         self.0.iter().map(|staged| staged.unexpanded).sum()
     }
 
-    /// Where the first file lies for now, for a check to look at.
-    pub fn first(&self) -> Option<&Path> {
-        self.0.first().map(|staged| staged.file.path())
+    /// Where the first file lies for now, for a check to look at, and where it will be.
+    pub fn first(&self) -> Option<(&Path, &Path)> {
+        self.0.first().map(|staged| (staged.file.path(), staged.to.as_path()))
     }
 
     /// Puts every file that differs in place. On an error, what has been replaced is put back.

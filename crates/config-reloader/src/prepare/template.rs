@@ -1,8 +1,13 @@
 //! Jinja templates fed from variables and files: `{{ env.HOST }}`, `{{ files.password }}`.
 
-use std::{collections::BTreeMap, fmt, io, path::PathBuf};
+use std::{collections::BTreeMap, fmt, io, panic::resume_unwind, path::PathBuf, thread};
 
-use minijinja::{Environment, ErrorKind, UndefinedBehavior, Value, filters, functions, syntax::SyntaxConfig, tests};
+use minijinja::{
+    Environment, Error, ErrorKind, UndefinedBehavior, Value, filters, functions,
+    syntax::SyntaxConfig,
+    tests,
+    value::{Kwargs, StringInput},
+};
 use values::ByteSize;
 
 use crate::config::Undefined;
@@ -11,8 +16,36 @@ use crate::config::Undefined;
 const FUEL: u64 = 5_000_000;
 /// A file that a template shows is a password or a certificate, not a database.
 const LARGEST_FILE: u64 = 1 << 20;
+/// No config file is indented by more columns.
+const WIDEST: usize = 1000;
+/// As much as a ConfigMap can hold.
+const LARGEST_TEMPLATE: usize = 1 << 20;
+/// The library goes as deep as a template is long, for a chain of filters or a hundred `elif`, and a stack that
+/// overflows ends the process. Each byte is one level at the most, and no level takes more than this (a row of minus
+/// signs in a debug build: 976 bytes). It is only address space, as long as nobody goes there.
+const STACK_PER_BYTE: usize = 1 << 10;
+const LEAST_STACK: usize = 8 << 20;
 
-pub(super) fn render(
+/// What comes of a template, on a thread with a stack that is large enough for it.
+pub(crate) fn render(
+    text: &str,
+    variables: &BTreeMap<String, String>,
+    files: &BTreeMap<String, PathBuf>,
+    undefined: Undefined,
+    largest: u64,
+) -> Result<Vec<u8>, String> {
+    if text.len() > LARGEST_TEMPLATE {
+        return Err(format!("larger than {}, the most that a template may have", ByteSize(LARGEST_TEMPLATE as u64)));
+    }
+    let thread = thread::Builder::new().stack_size(LEAST_STACK + text.len() * STACK_PER_BYTE);
+    thread::scope(|scope| {
+        let rendering = thread.spawn_scoped(scope, || rendered(text, variables, files, undefined, largest));
+        let rendering = rendering.map_err(|error| format!("cannot start a thread: {error}"))?;
+        rendering.join().unwrap_or_else(|panic| resume_unwind(panic))
+    })
+}
+
+fn rendered(
     text: &str,
     variables: &BTreeMap<String, String>,
     files: &BTreeMap<String, PathBuf>,
@@ -33,7 +66,7 @@ pub(super) fn render(
     let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
     jinja.set_syntax(syntax.map_err(|error| spoken(&error))?);
     jinja.set_fuel(Some(FUEL));
-    // The default of 500 is more than the stack of this thread holds: a macro that calls itself killed the process.
+    // A macro that calls itself has the stack of a template that is short.
     jinja.set_recursion_limit(50);
     jinja.set_undefined_behavior(match undefined {
         Undefined::Error => UndefinedBehavior::Strict,
@@ -64,7 +97,7 @@ fn vocabulary() -> Environment<'static> {
     let mut jinja = Environment::empty();
     jinja.add_filter("default", filters::default);
     jinja.add_filter("first", filters::first);
-    jinja.add_filter("indent", filters::indent);
+    jinja.add_filter("indent", indent);
     jinja.add_filter("int", filters::int);
     jinja.add_filter("items", filters::items);
     jinja.add_filter("join", filters::join);
@@ -83,6 +116,21 @@ fn vocabulary() -> Environment<'static> {
     jinja.add_test("undefined", tests::is_undefined);
     jinja.add_function("range", functions::range);
     jinja
+}
+
+/// As Jinja has it, for widths that are meant: the library takes memory for any, or panics.
+fn indent(
+    text: StringInput<'_>,
+    width: Option<usize>,
+    first: Option<bool>,
+    blank: Option<bool>,
+    options: Kwargs,
+) -> Result<Value, Error> {
+    let widest = width.max(options.peek("width")?);
+    if widest.is_some_and(|width| width > WIDEST) {
+        return Err(Error::new(ErrorKind::InvalidOperation, format!("indent: expected at most {WIDEST}")));
+    }
+    filters::indent(text, width, first, blank, options)
 }
 
 /// Line, what is wrong, and what is behind it; without the values of variables.
@@ -139,6 +187,36 @@ mod unit {
         assert_eq!(unknown, "line 2: undefined value; without a value: env.NO");
         assert!(done("a\n{% if %}", Undefined::Error).unwrap_err().starts_with("line 2: syntax error"));
         assert!(done("{% include '/etc/passwd' %}", Undefined::Error).is_err());
+    }
+
+    #[test]
+    fn depth_is_no_danger() {
+        let n = 30_000;
+        for text in [
+            format!("{{{{ {}1 }}}}", "-".repeat(n)),
+            format!("{{{{ {}1 }}}}", "not ".repeat(n)),
+            format!("{{{{ {}1{} }}}}", "(".repeat(n), ")".repeat(n)),
+            format!("{{{{ 1{} }}}}", "+1".repeat(n)),
+            format!("{{{{ env{} }}}}", ".a".repeat(n)),
+            format!("{{{{ env{} }}}}", "()".repeat(n)),
+            format!("{{{{ 'x'{} }}}}", "|upper".repeat(n)),
+            format!("{{% if 0 %}}{}{{% endif %}}", "{% elif 0 %}".repeat(n)),
+            format!("{{% set a = 1 %}}{}{{{{ [a, a] | sort }}}}", "{% set a = [a] %}".repeat(n)),
+        ] {
+            // Well or not: what counts is that there is an answer.
+            let _ = done(&text, Undefined::Error);
+        }
+        assert!(done(&" ".repeat(LARGEST_TEMPLATE + 1), Undefined::Error).unwrap_err().starts_with("larger than 1Mi"));
+    }
+
+    #[test]
+    fn an_absurd_indentation_is_refused() {
+        assert_eq!(done("{{ 'a\\nb' | indent(2) }}", Undefined::Error).unwrap(), "a\n  b");
+        for width in ["1001", "width=99999999999", "18446744073709551615"] {
+            let text = format!("{{{{ env.HOST | indent({width}) }}}}");
+            let refused = done(&text, Undefined::Error).unwrap_err();
+            assert_eq!(refused, "line 1: invalid operation: indent: expected at most 1000", "{width}");
+        }
     }
 
     #[test]

@@ -4,4 +4,5 @@
 
 mod attempts;
 mod https;
+mod kept;
 mod server;

@@ -97,7 +97,7 @@ fn serve(mut wire: impl Wire, log: &Seen, answer: &dyn Fn(&str, &mut dyn Wire)) 
     let _ = wire.flush();
 }
 
-fn read_request(wire: &mut dyn Wire) -> Option<String> {
+pub(crate) fn read_request(wire: &mut dyn Wire) -> Option<String> {
     let mut bytes = Vec::new();
     let mut buffer = [0; 4096];
     loop {

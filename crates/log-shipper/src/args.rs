@@ -1,0 +1,138 @@
+//! What was typed: flags, a YAML file, or nothing at all.
+
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use common::{Arguments, CommonArgs, Defaults, Failure, Usage, args::typed};
+
+use crate::{
+    config::{Batch, Config, Input, Lines, Output, Retry, Select, Start, State, Tag, Until},
+    output::{Shape, Stdout},
+    yaml::{self, POLL, STATE},
+};
+
+/// What is read when nothing is said.
+const LOGS: &str = "/var/log/app";
+
+/// Follows log files and ships every line, once the receiver has it for good
+#[derive(clap::Parser, Debug)]
+#[command(name = "log-shipper", version)]
+pub struct Args {
+    /// Inputs and outputs in one YAML file; see docs/log-shipper.md
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "exclude", "tail", "json", "state_file"])]
+    config: Option<PathBuf>,
+
+    /// A file, directory or glob to follow; may be given several times [default: $LOG_PATH, $LOG_DIR or
+    /// /var/log/app/*.log]
+    #[arg(long, value_name = "PATH")]
+    path: Vec<PathBuf>,
+
+    /// A glob for files that are not followed; may be given several times
+    #[arg(long, value_name = "GLOB")]
+    exclude: Vec<String>,
+
+    /// Begin at the end of files that are there already
+    #[arg(long)]
+    tail: bool,
+
+    /// Ship JSON objects instead of the lines as they are
+    #[arg(long)]
+    json: bool,
+
+    /// Remember here what was delivered
+    #[arg(long, value_name = "FILE", default_value = STATE)]
+    state_file: PathBuf,
+
+    /// Ship what is there and exit, as in a Job
+    #[arg(long)]
+    one_shot: bool,
+
+    /// Ship what is there and exit when this file exists
+    #[arg(long, value_name = "FILE", conflicts_with = "one_shot")]
+    exit_when: Option<PathBuf>,
+
+    /// Where an app that knows this variable writes: a file, a glob, or a directory of *.log
+    #[arg(long, env = "LOG_PATH", hide = true)]
+    log_path: Option<PathBuf>,
+
+    /// As LOG_PATH
+    #[arg(long, env = "LOG_DIR", hide = true)]
+    log_dir: Option<PathBuf>,
+
+    #[command(flatten)]
+    common: CommonArgs,
+}
+
+impl Arguments for Args {
+    const NAME: &'static str = "log-shipper";
+    const VERSION: &'static str = env!("CARGO_PKG_VERSION");
+    const DEFAULTS: Defaults = Defaults { admin_port: 2020, drain_delay: Duration::ZERO };
+
+    fn parse(argv: &[OsString]) -> Result<Self, Usage> {
+        typed(argv, Self::DEFAULTS)
+    }
+
+    fn common(&self) -> &CommonArgs {
+        &self.common
+    }
+
+    fn file(&self) -> Option<&Path> {
+        self.config.as_deref()
+    }
+}
+
+impl Args {
+    /// What it means. Called again at each reload.
+    pub fn load(&self) -> Result<Config, Failure> {
+        let mut config = match &self.config {
+            Some(file) => yaml::read(file)?,
+            None => self.flags(),
+        };
+        config.until = match &self.exit_when {
+            _ if self.one_shot => Until::EndOfFiles,
+            Some(file) => Until::Exists(file.clone()),
+            None => Until::ToldToStop,
+        };
+        Ok(config)
+    }
+
+    fn flags(&self) -> Config {
+        let input = Input {
+            tag: Tag::Fixed("app".into()),
+            paths: self.paths(),
+            exclude: self.exclude.clone(),
+            start: if self.tail { Start::Tail } else { Start::Head },
+            // Byte for byte what the app wrote.
+            lines: Lines { keep_return: !self.json, ..Lines::default() },
+            ..Input::default()
+        };
+        let output = Output {
+            name: "stdout".into(),
+            selects: Select::All,
+            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw } }),
+            batch: Batch { pause: Duration::ZERO, ..Batch::default() },
+            retry: Retry::default(),
+        };
+        Config {
+            inputs: vec![input],
+            outputs: vec![output],
+            state: State::Try(self.state_file.clone()),
+            until: Until::ToldToStop,
+            poll: POLL,
+        }
+    }
+
+    fn paths(&self) -> Vec<PathBuf> {
+        if !self.path.is_empty() {
+            return self.path.clone();
+        }
+        let told = self.log_path.iter().chain(&self.log_dir).find(|path| !path.as_os_str().is_empty());
+        let told = told.cloned().unwrap_or_else(|| LOGS.into());
+        let is_file = told.is_file() || told.extension().is_some();
+        vec![if is_file { told } else { told.join("*.log") }]
+    }
+}

@@ -1,0 +1,249 @@
+//! What is meant: the model that flags, files and dialects are turned into. It knows no peer's format.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use crate::{join::Join, output::Ship, parse::Format};
+
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub inputs: Vec<Input>,
+    pub outputs: Vec<Output>,
+    pub state: State,
+    pub until: Until,
+    /// How often to look where events cannot be had, and for what the watching missed.
+    pub poll: Duration,
+}
+
+/// Files of one kind.
+#[derive(Clone, Debug)]
+pub struct Input {
+    pub tag: Tag,
+    /// Files, directories and globs.
+    pub paths: Vec<PathBuf>,
+    /// Globs, for a whole path or for the name alone.
+    pub exclude: Vec<String>,
+    pub start: Start,
+    /// Files that were not written to for so long are left alone.
+    pub ignore_older: Option<Duration>,
+    /// Whether `.gz` files that match are read as well.
+    pub compressed: bool,
+    pub lines: Lines,
+    pub join: Join,
+    pub format: Format,
+    /// Goes into every record.
+    pub fields: Vec<(String, String)>,
+    /// What the whole line is called where it is one field.
+    pub line_key: String,
+    /// The field that gets the path of the file.
+    pub path_key: Option<String>,
+    /// How long a file that was rotated away is followed: who writes it may take that long to open the new one.
+    pub rotate_wait: Duration,
+}
+
+impl Default for Input {
+    fn default() -> Self {
+        Self {
+            tag: Tag::Fixed("app".into()),
+            paths: Vec::new(),
+            exclude: Vec::new(),
+            start: Start::Head,
+            ignore_older: None,
+            compressed: false,
+            lines: Lines::default(),
+            join: Join::default(),
+            format: Format::Raw,
+            fields: Vec::new(),
+            line_key: "message".into(),
+            path_key: None,
+            rotate_wait: Duration::from_secs(5),
+        }
+    }
+}
+
+/// How bytes become lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lines {
+    pub longest: usize,
+    pub too_long: TooLong,
+    pub keep_empty: bool,
+    /// Whether a carriage return before the line end belongs to the line.
+    pub keep_return: bool,
+    /// How long to wait for the line end of the last line.
+    pub unfinished_after: Duration,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self {
+            longest: 1 << 20,
+            too_long: TooLong::Split,
+            keep_empty: true,
+            keep_return: false,
+            unfinished_after: Duration::from_secs(5),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TooLong {
+    /// Several records.
+    Split,
+    /// The beginning is a record, the rest is dropped and counted.
+    Truncate,
+    /// Dropped and counted.
+    Skip,
+}
+
+/// The name of an input, by which outputs select.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Tag {
+    Fixed(String),
+    /// Before and after the path, whose slashes become dots.
+    WithPath(String, String),
+}
+
+impl Tag {
+    pub fn of(&self, path: &str) -> String {
+        match self {
+            Self::Fixed(tag) => tag.clone(),
+            Self::WithPath(before, after) => {
+                let path = path.trim_start_matches('/').replace('/', ".");
+                format!("{before}{path}{after}")
+            }
+        }
+    }
+}
+
+/// Where a file begins that no position is known of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    Head,
+    /// Files that are there at the start from their end; later ones from their beginning.
+    Tail,
+    /// As `Tail`, but so many lines before the end.
+    Last(u64),
+}
+
+/// Where one thing goes.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// Positions are remembered under it.
+    pub name: String,
+    pub selects: Select,
+    pub ship: Arc<dyn Ship>,
+    pub batch: Batch,
+    pub retry: Retry,
+}
+
+/// Which tags an output takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Select {
+    All,
+    /// Any of these; `*` stands for anything.
+    Tags(Vec<String>),
+}
+
+impl Select {
+    pub fn takes(&self, tag: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Tags(patterns) => patterns.iter().any(|pattern| wildcard(pattern.as_bytes(), tag.as_bytes())),
+        }
+    }
+}
+
+/// `*` is any number of bytes, everything else is itself.
+fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
+    let (mut p, mut t) = (0, 0);
+    let mut retry: Option<(usize, usize)> = None;
+    while t < text.len() {
+        if p < pattern.len() && pattern[p] == b'*' {
+            retry = Some((p + 1, t));
+            p += 1;
+        } else if p < pattern.len() && pattern[p] == text[t] {
+            (p, t) = (p + 1, t + 1);
+        } else if let Some((star, from)) = retry {
+            (p, t) = (star, from + 1);
+            retry = Some((star, from + 1));
+        } else {
+            return false;
+        }
+    }
+    pattern[p..].iter().all(|byte| *byte == b'*')
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    /// A body is sent when it is this large.
+    pub bytes: usize,
+    /// The shortest time between two sends of less than that.
+    pub pause: Duration,
+}
+
+impl Default for Batch {
+    fn default() -> Self {
+        Self { bytes: 1 << 20, pause: Duration::from_millis(50) }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Retry {
+    pub first: Duration,
+    pub most: Duration,
+    /// After so many attempts the batch is dropped, and counted. For ever where it is not given.
+    pub limit: Option<u32>,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self { first: Duration::from_secs(1), most: Duration::from_secs(30), limit: None }
+    }
+}
+
+/// Where positions are remembered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Here if it can be written, else in memory with a warning.
+    Try(PathBuf),
+    Memory,
+}
+
+/// When the job is done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Until {
+    ToldToStop,
+    /// All that is there has been shipped.
+    EndOfFiles,
+    /// This file exists, and all that is there then has been shipped.
+    Exists(PathBuf),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_selected_by_wildcards() {
+        for (pattern, tag, takes) in [
+            ("*", "", true),
+            ("*", "nginx.access", true),
+            ("nginx.*", "nginx.access.log", true),
+            ("nginx.*", "nginx", false),
+            ("*.log", "a.log.log", true),
+            ("a*b*c", "a-b-b-c", true),
+            ("a*b*c", "a-c-b", false),
+            ("app", "app", true),
+            ("app", "apps", false),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(Select::Tags(vec![pattern.into()]).takes(tag), takes, "{pattern} {tag}");
+        }
+    }
+
+    #[test]
+    fn a_tag_can_have_the_path() {
+        let tag = Tag::WithPath("nginx.".into(), String::new());
+        assert_eq!(tag.of("/var/log/nginx/access.log"), "nginx.var.log.nginx.access.log");
+    }
+}

@@ -1,0 +1,363 @@
+//! The files that are followed right now. Looking blocks: it walks the disk.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fs::{self, File},
+    io,
+    os::unix::ffi::OsStrExt,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use file_watch::{Found, Target};
+
+use super::{
+    file::{Followed, NOT_TAKEN},
+    identity::{Head, Identity, read_full},
+    siblings,
+};
+use crate::{
+    config::{Input, Select, Start},
+    events::Events,
+    position::{Positions, Saved},
+    record::Origin,
+};
+
+/// So many descriptors stay open for files that are delivered to their end, and so many in all: those of files that go
+/// away before they are read are worth the most.
+const IDLE_OPEN: usize = 20;
+const MOST_OPEN: usize = 512;
+
+/// File systems stamp times by a clock that ticks: a file that was made after us may look older.
+const TICK: Duration = Duration::from_millis(20);
+
+pub struct Catalog {
+    pub(super) inputs: Arc<[Input]>,
+    pub(super) lanes: Vec<(String, Select)>,
+    pub(super) events: Arc<Events>,
+    positions: Arc<Mutex<Positions>>,
+    /// What an earlier process knew, as long as it was not found.
+    pub(super) saved: Vec<Saved>,
+    pub(super) files: Vec<Arc<Followed>>,
+    pub(super) known: HashMap<(usize, Identity), Arc<Followed>>,
+    /// Rotated files that were delivered to their end, as long as they are there.
+    pub(super) done: HashSet<Identity>,
+    /// How often files were cut, where that is not known by what is followed.
+    pub(super) generations: HashMap<Identity, u32>,
+    /// Something was found out that changes what was seen before.
+    pub(super) look_again: bool,
+    /// Files that could not be opened: said once.
+    unreadable: HashSet<PathBuf>,
+    pub(super) begun: SystemTime,
+    first: bool,
+}
+
+/// What a look found out about the directories.
+#[derive(Debug, Default)]
+pub struct Seen {
+    pub listed: BTreeSet<PathBuf>,
+    pub looked: BTreeSet<PathBuf>,
+    pub blind: Option<String>,
+    /// There are files that no event tells about any more.
+    pub leaving: bool,
+    /// More files are open than need to be.
+    pub crowded: bool,
+}
+
+/// A file on disk, about to be understood.
+pub(super) struct Candidate<'a> {
+    pub number: usize,
+    pub input: &'a Input,
+    pub shown: &'a Path,
+    pub real: &'a Path,
+    /// Where it was before it was rotated, if it was.
+    pub home: &'a Path,
+    pub identity: Identity,
+    pub size: u64,
+    pub file: File,
+    pub head: Head,
+}
+
+impl<'a> Candidate<'a> {
+    pub(super) fn open(number: usize, input: &'a Input, shown: &'a Path, real: &'a Path) -> io::Result<Self> {
+        let file = File::open(real)?;
+        let found = file.metadata()?;
+        let (identity, size, head) = (Identity::of(&found), found.len(), Head::of(&file)?);
+        Ok(Self { number, input, shown, real, home: real, identity, size, file, head })
+    }
+}
+
+impl Catalog {
+    pub fn new(
+        inputs: Arc<[Input]>,
+        lanes: Vec<(String, Select)>,
+        events: Arc<Events>,
+        positions: Arc<Mutex<Positions>>,
+        saved: Vec<Saved>,
+    ) -> Self {
+        Self {
+            inputs,
+            lanes,
+            events,
+            positions,
+            saved,
+            files: Vec::new(),
+            known: HashMap::new(),
+            done: HashSet::new(),
+            generations: HashMap::new(),
+            look_again: false,
+            unreadable: HashSet::new(),
+            begun: SystemTime::now() - TICK,
+            first: true,
+        }
+    }
+
+    pub fn files(&self) -> &[Arc<Followed>] {
+        &self.files
+    }
+
+    /// Tells the files at these paths that they were written to. False when there is a path that is none of ours.
+    pub fn written(&self, paths: &HashSet<PathBuf>) -> bool {
+        let touched = |path: &PathBuf| {
+            let at = self.files.iter().filter(|file| file.is_at(path));
+            at.map(|file| file.touch()).count() > 0
+        };
+        paths.iter().filter(|path| !touched(path)).count() == 0
+    }
+
+    /// Looks at the disk, and follows what belongs to us now. `named` are names that came or went since the last look:
+    /// what had one of them for a moment only is ours, too.
+    pub fn look(&mut self, named: &HashSet<PathBuf>) -> Seen {
+        let mut seen = self.look_once(named);
+        // Whoever cuts files quicker than we look gets his turn as well.
+        for _ in 0..3 {
+            if !std::mem::take(&mut self.look_again) {
+                break;
+            }
+            seen = self.look_once(named);
+        }
+        self.events.following(self.files.len());
+        seen
+    }
+
+    fn look_once(&mut self, named: &HashSet<PathBuf>) -> Seen {
+        let mut seen = Seen::default();
+        let mut present = HashSet::new();
+        let inputs = Arc::clone(&self.inputs);
+        for (number, input) in inputs.iter().enumerate() {
+            let mut found = Found::default();
+            for path in &input.paths {
+                found.add(&Target { path: path.clone(), recursive: false });
+            }
+            for (shown, real) in &found.files {
+                seen.listed.extend(real.parent().map(Path::to_owned));
+                if !is_excluded(input, shown) {
+                    present.extend(self.meet(number, input, shown, real).map(|file| Arc::as_ptr(&file)));
+                }
+            }
+            seen.listed.append(&mut found.listed);
+            seen.looked.append(&mut found.looked);
+            seen.blind = seen.blind.or(found.blind);
+        }
+        self.end_what_is_gone(&present);
+        self.find_copies();
+        if self.first {
+            self.adopt_saved();
+            self.first = false;
+        } else {
+            self.adopt_rotated(named);
+        }
+        seen.leaving = self.let_go(&present);
+        seen.crowded = self.close_idle();
+        seen
+    }
+
+    /// A file that the globs mean.
+    fn meet(&mut self, number: usize, input: &Input, shown: &Path, real: &Path) -> Option<Arc<Followed>> {
+        let found = fs::metadata(real).ok()?;
+        if let Some(file) = self.known.get(&(number, Identity::of(&found))).cloned() {
+            if !file.has_ended() && !file.is_at(real) {
+                file.moved_to(real.to_owned());
+            }
+            // Events may have been lost; comparing sizes is cheap.
+            if file.size() != found.len() && !file.has_ended() {
+                // An error comes back when it is read.
+                let _ = file.look();
+            }
+            if !file.is_replaced() || file.is_given_up() {
+                return Some(file);
+            }
+            return Some(self.begin_anew(&file, Candidate::open(number, input, shown, real).ok()?));
+        }
+        let age = found.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
+        let is_old = input.ignore_older.is_some_and(|most| age > most);
+        if is_old || (!input.compressed && shown.extension().is_some_and(|kind| kind == "gz")) {
+            return None;
+        }
+        let candidate = match Candidate::open(number, input, shown, real) {
+            Ok(candidate) => candidate,
+            Err(error) => {
+                if self.unreadable.insert(shown.to_owned()) {
+                    self.events.unreadable(shown, &error);
+                }
+                return None;
+            }
+        };
+        self.unreadable.remove(shown);
+        if let Some(original) = self.copied_from(&candidate) {
+            return self.take_copy(&original, candidate);
+        }
+        let (starts, generation) = self.resume(&candidate);
+        Some(self.follow(candidate, generation, starts))
+    }
+
+    pub(super) fn follow(&mut self, found: Candidate<'_>, generation: u32, starts: Vec<u64>) -> Arc<Followed> {
+        let path = found.shown.to_string_lossy().into_owned();
+        let mut fields = found.input.fields.clone();
+        fields.extend(found.input.path_key.as_ref().map(|key| (key.clone(), path.clone())));
+        let line_key = found.input.line_key.clone();
+        let origin = Origin { tag: found.input.tag.of(&path), path, fields, line_key };
+        let starts = self.lanes.iter().zip(starts);
+        let starts = starts.map(|((_, selects), start)| if selects.takes(&origin.tag) { start } else { NOT_TAKEN });
+        let starts = starts.collect();
+        let key = (found.number, found.identity);
+        let file = Arc::new(Followed::new(origin, found, generation, starts));
+        self.events.found(&file);
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).add(&file);
+        self.known.insert(key, Arc::clone(&file));
+        self.files.push(Arc::clone(&file));
+        if self.files.len() > MOST_OPEN {
+            file.close();
+        }
+        file
+    }
+
+    /// Where each lane begins in a file that this process has not met, and how often it was begun anew before.
+    fn resume(&mut self, found: &Candidate<'_>) -> (Vec<u64>, u32) {
+        let fresh = self.fresh(found);
+        let may_be = |saved: &Saved| saved.identity.may_be(&found.identity);
+        let is_same = |saved: &Saved| {
+            may_be(saved)
+                && saved.furthest() <= found.size
+                && (saved.head.len == 0 || siblings::begins_so(&saved.head, &found.file))
+        };
+        if let Some(at) = self.saved.iter().position(is_same) {
+            let saved = self.saved.swap_remove(at);
+            return (self.starts(&saved, fresh), saved.generation);
+        }
+        let Some(at) = self.saved.iter().position(|saved| may_be(saved) && saved.shown == found.shown) else {
+            return match self.generations.remove(&found.identity) {
+                Some(generation) => (vec![0; self.lanes.len()], generation),
+                None => (vec![fresh; self.lanes.len()], 0),
+            };
+        };
+        // It was cut while we were away. The rest of what it was may be in a copy.
+        let saved = self.saved.swap_remove(at);
+        self.adopt_copy(found, &saved);
+        (vec![0; self.lanes.len()], saved.generation + 1)
+    }
+
+    pub(super) fn starts(&self, saved: &Saved, fresh: u64) -> Vec<u64> {
+        // An output that is new begins as if the file were new.
+        self.lanes.iter().map(|(name, _)| saved.offsets.get(name).copied().unwrap_or(fresh)).collect()
+    }
+
+    fn fresh(&self, found: &Candidate<'_>) -> u64 {
+        match found.input.start {
+            Start::Tail if self.first => found.size,
+            Start::Last(lines) if self.first => lines_before_end(&found.file, found.size, lines),
+            _ => 0,
+        }
+    }
+
+    /// Files that no glob finds any more: renamed, deleted, or in a directory that is gone.
+    fn end_what_is_gone(&mut self, present: &HashSet<*const Followed>) {
+        for file in self.files.iter().filter(|file| !file.has_ended() && !present.contains(&Arc::as_ptr(file))) {
+            // Its descriptor may have been given back: it must be possible to open it again.
+            if let Some(sibling) = siblings::with_identity(&file.path(), &file.identity()) {
+                file.moved_to(sibling.path);
+            }
+            self.events.rotated(file);
+            file.end();
+        }
+    }
+
+    /// Lets go of files that are delivered to their end and have been quiet. True while some are still to come. A copy
+    /// that a glob finds stays known, or it would be a new file at the next look.
+    fn let_go(&mut self, present: &HashSet<*const Followed>) -> bool {
+        let leaving: Vec<_> =
+            self.files.iter().filter(|file| file.has_ended() && !present.contains(&Arc::as_ptr(file))).collect();
+        let is_gone = |file: &&&Arc<Followed>| {
+            // An error means that it cannot be opened any more: nothing more will come of it.
+            let is_same = file.is_given_up() || !file.look().is_ok_and(|replaced| replaced);
+            let is_quiet = file.written().elapsed() >= self.inputs[file.input].rotate_wait;
+            is_same && is_quiet && file.is_delivered()
+        };
+        let gone: Vec<_> = leaving.iter().filter(is_gone).map(|file| Arc::clone(file)).collect();
+        let some_stay = leaving.len() > gone.len();
+        for file in &gone {
+            self.events.let_go(file);
+            self.positions.lock().unwrap_or_else(PoisonError::into_inner).remove(file);
+            self.done.insert(file.identity());
+        }
+        let is_gone = |file: &Arc<Followed>| gone.iter().any(|gone| Arc::ptr_eq(gone, file));
+        self.files.retain(|file| !is_gone(file));
+        self.known.retain(|_, file| !is_gone(file));
+        some_stay
+    }
+
+    /// Whether more files are open than need to be.
+    pub fn is_crowded(&self) -> bool {
+        self.files.len() > IDLE_OPEN && self.files.iter().filter(|file| file.open_since().is_some()).count() > IDLE_OPEN
+    }
+
+    /// Gives descriptors back that nobody has used for long, if there are many. True while there are too many still.
+    fn close_idle(&self) -> bool {
+        let open = |file: &&Arc<Followed>| !file.has_ended() && file.open_since().is_some();
+        let mut idle: Vec<_> = self.files.iter().filter(open).collect();
+        let all = idle.len();
+        // Those with something to read come last.
+        idle.sort_by_key(|file| (!file.is_delivered(), file.open_since()));
+        let delivered = idle.partition_point(|file| file.is_delivered());
+        let too_many = delivered.saturating_sub(IDLE_OPEN).max(all.saturating_sub(MOST_OPEN));
+        idle[..too_many].iter().for_each(|file| file.close());
+        self.is_crowded()
+    }
+}
+
+pub(super) fn is_excluded(input: &Input, path: &Path) -> bool {
+    let name = path.file_name().map(Path::new);
+    let is_meant =
+        |pattern: &String| means(Path::new(pattern), path) || name.is_some_and(|n| means(Path::new(pattern), n));
+    input.exclude.iter().any(is_meant)
+}
+
+pub(super) fn means(pattern: &Path, path: &Path) -> bool {
+    let matches = || fast_glob::glob_match(pattern.as_os_str().as_bytes(), path.as_os_str().as_bytes());
+    pattern == path || path.parent() == Some(pattern) || matches()
+}
+
+/// Where the last `lines` lines begin.
+fn lines_before_end(file: &File, size: u64, lines: u64) -> u64 {
+    let mut block = vec![0; 64 << 10];
+    let mut end = size;
+    // The line end of the last line ends a line, it does not begin one.
+    let mut left = lines + 1;
+    while end > 0 {
+        let begin = end.saturating_sub(block.len() as u64);
+        let wanted = usize::try_from(end - begin).unwrap_or(block.len());
+        let Ok(count) = read_full(file, &mut block[..wanted], begin) else { return size };
+        if end == size && block[..count].last() != Some(&b'\n') {
+            left -= 1;
+        }
+        for at in memchr::memrchr_iter(b'\n', &block[..count]) {
+            left = left.saturating_sub(1);
+            if left == 0 {
+                return begin + at as u64 + 1;
+            }
+        }
+        end = begin;
+    }
+    0
+}

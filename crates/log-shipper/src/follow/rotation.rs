@@ -1,0 +1,193 @@
+//! Rotation: the same log goes on in another file, or under another name, or both.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    fs::File,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    catalog::{Candidate, Catalog, is_excluded, means},
+    file::Followed,
+    identity::{Identity, begin_alike},
+    siblings::{self, Sibling},
+};
+use crate::{config::Input, position::Saved};
+
+/// A known head shorter than this does not tell one file from another.
+const TELLING: usize = 64;
+/// So long the copy of a file that was cut is looked for.
+const SEARCH: Duration = Duration::from_secs(2);
+
+impl Catalog {
+    /// The file whose copy, as copytruncate makes it, this is: its content is known, or will be cut off from a file that
+    /// is, so it is not read as a file of its own.
+    pub(super) fn copied_from(&self, found: &Candidate<'_>) -> Option<Arc<Followed>> {
+        let originals = siblings::originals(found.real);
+        let is_original = |known: &&Arc<Followed>| {
+            if known.input != found.number || !originals.iter().any(|path| known.is_at(path)) {
+                return false;
+            }
+            // Looked at now: the original may have been cut a moment ago, after the copy was made.
+            if known.is_replaced() || (!known.has_ended() && known.is_cut()) {
+                let head = known.head();
+                return !known.is_given_up() && head.len >= TELLING && siblings::begins_so(&head, &found.file);
+            }
+            !known.has_ended()
+                && File::open(known.path()).and_then(|known| begin_alike(&known, &found.file)).unwrap_or(false)
+        };
+        self.files.iter().rev().find(is_original).cloned()
+    }
+
+    /// As long as the original has its content, it is read there; once that was cut off, its rest is read in the copy.
+    pub(super) fn take_copy(&mut self, original: &Arc<Followed>, copy: Candidate<'_>) -> Option<Arc<Followed>> {
+        if !original.is_replaced() {
+            return None;
+        }
+        self.events.goes_on_in_copy(original, copy.real);
+        let key = (copy.number, original.identity());
+        if self.known.get(&key).is_some_and(|known| Arc::ptr_eq(known, original)) {
+            // What has its inode now is another file, and has to be met as one.
+            self.known.remove(&key);
+            self.generations.insert(original.identity(), original.generation + 1);
+            self.look_again = true;
+        }
+        self.known.insert((copy.number, copy.identity), Arc::clone(original));
+        original.goes_on_in(copy.real.to_owned(), copy.identity, copy.file);
+        Some(Arc::clone(original))
+    }
+
+    /// The file was cut: what follows is a new one in its place. The rest of the old one may be in a copy.
+    pub(super) fn begin_anew(&mut self, old: &Arc<Followed>, found: Candidate<'_>) -> Arc<Followed> {
+        old.end();
+        self.follow(found, old.generation + 1, vec![0; self.lanes.len()])
+    }
+
+    /// Looks for the copies of files that were cut. It may take a moment until they are seen: their names move, too.
+    pub(super) fn find_copies(&mut self) {
+        let cut = |file: &&Arc<Followed>| file.has_ended() && file.is_replaced() && !file.is_given_up();
+        let cut: Vec<_> = self.files.iter().filter(cut).cloned().collect();
+        let inputs = Arc::clone(&self.inputs);
+        for old in cut {
+            let path = old.path();
+            let found = siblings::copy_of(&path, &old.head(), old.least_acked());
+            let found = found.filter(|copy| !self.known.contains_key(&(old.input, copy.identity)));
+            if let Some(copy) = found
+                && let Ok(found) = Candidate::open(old.input, &inputs[old.input], &path, &copy.path)
+                && found.identity == copy.identity
+            {
+                self.take_copy(&old, found);
+            } else if old.written().elapsed() > SEARCH {
+                self.events.cut(&old, old.give_up());
+            }
+        }
+    }
+
+    /// What was rotated while we were away: the file we were in, and those that came and went after it.
+    pub(super) fn adopt_saved(&mut self) {
+        for saved in std::mem::take(&mut self.saved) {
+            let inputs = Arc::clone(&self.inputs);
+            let Some((number, input)) = home(&inputs, &saved.shown) else { continue };
+            let mut siblings = siblings::rotated(&saved.home);
+            let begins_so = |sibling: &Sibling| {
+                saved.head.len >= TELLING
+                    && File::open(&sibling.path).is_ok_and(|file| siblings::begins_so(&saved.head, &file))
+            };
+            let ours = siblings.iter().position(|sibling| sibling.identity.may_be(&saved.identity));
+            let Some(ours) = ours.or_else(|| siblings.iter().position(begins_so)) else {
+                self.events.lost_sight(&saved.shown);
+                continue;
+            };
+            let ours = siblings.remove(ours);
+            let (starts, place) = (self.starts(&saved, 0), (saved.shown.as_path(), saved.home.as_path()));
+            self.adopt(number, input, place, &ours, starts, saved.generation);
+            // Clocks are coarse: of files of one moment it is not known which was first, and twice is better than never.
+            for sibling in siblings.into_iter().filter(|sibling| sibling.written >= ours.written) {
+                self.adopt(number, input, place, &sibling, vec![0; self.lanes.len()], 0);
+            }
+        }
+        self.order();
+    }
+
+    /// The copy of a file that was cut while we were away.
+    pub(super) fn adopt_copy(&mut self, cut: &Candidate<'_>, saved: &Saved) {
+        if let Some(copy) = siblings::copy_of(cut.real, &saved.head, saved.furthest()) {
+            let place = (cut.shown, cut.home);
+            self.adopt(cut.number, cut.input, place, &copy, self.starts(saved, 0), saved.generation);
+        }
+    }
+
+    /// Files that came and were rotated away again between two looks.
+    pub(super) fn adopt_rotated(&mut self, named: &HashSet<PathBuf>) {
+        let inputs = Arc::clone(&self.inputs);
+        // Where they are, and the names they go by: a link leads from one to the other.
+        let followed = self.files.iter().map(|file| (file.home.clone(), PathBuf::from(&file.origin.path)));
+        let named = named.iter().filter(|path| home(&inputs, path).is_some());
+        let originals: HashMap<PathBuf, PathBuf> =
+            named.map(|path| (path.clone(), path.clone())).chain(followed).collect();
+        let folders: BTreeSet<PathBuf> =
+            originals.keys().filter_map(|path| path.parent().map(Path::to_owned)).collect();
+        let mut there = HashSet::new();
+        let mut new: Vec<(PathBuf, Sibling)> = Vec::new();
+        for folder in folders {
+            for (original, sibling) in siblings::rotated_in(&folder, &originals) {
+                there.insert(sibling.identity);
+                if sibling.is_younger(self.begun) && !self.is_known(&sibling.identity) {
+                    new.push((original, sibling));
+                }
+            }
+        }
+        self.done.retain(|identity| there.contains(identity));
+        if new.is_empty() {
+            return;
+        }
+        new.sort_by(|(_, one), (_, other)| one.age(other));
+        for (original, sibling) in new {
+            let shown = &originals[&original];
+            if let Some((number, input)) = home(&inputs, shown) {
+                self.adopt(number, input, (shown, &original), &sibling, vec![0; self.lanes.len()], 0);
+            }
+        }
+        self.order();
+    }
+
+    fn is_known(&self, identity: &Identity) -> bool {
+        self.done.contains(identity)
+            || (0..self.inputs.len()).any(|number| self.known.contains_key(&(number, *identity)))
+    }
+
+    /// Follows a file under the name that it had, to its end.
+    fn adopt(
+        &mut self,
+        number: usize,
+        input: &Input,
+        (shown, home): (&Path, &Path),
+        sibling: &Sibling,
+        starts: Vec<u64>,
+        generation: u32,
+    ) {
+        let Ok(found) = Candidate::open(number, input, shown, &sibling.path) else { return };
+        let found = Candidate { home, ..found };
+        // While names move, another file may be there by now. The next look finds this one.
+        if found.identity != sibling.identity || self.known.contains_key(&(number, found.identity)) {
+            return;
+        }
+        match self.copied_from(&found) {
+            Some(original) => drop(self.take_copy(&original, found)),
+            None => self.follow(found, generation, starts).end(),
+        }
+    }
+
+    /// What was rotated away was written first.
+    fn order(&mut self) {
+        self.files.sort_by_key(|file| !file.has_ended());
+    }
+}
+
+/// The input that a file belongs to that has this name, or had it.
+fn home<'a>(inputs: &'a [Input], path: &Path) -> Option<(usize, &'a Input)> {
+    let is_meant = |input: &Input| input.paths.iter().any(|pattern| means(pattern, path)) && !is_excluded(input, path);
+    inputs.iter().enumerate().find(|(_, input)| is_meant(input))
+}

@@ -1,0 +1,172 @@
+//! Sends streams, request by request, until Loki has every entry that it takes.
+
+use std::{collections::VecDeque, sync::Arc, time::Duration};
+
+use common::Failure;
+use http_client::{Bytes, Error, Expect, Kind, Request};
+
+use super::{Form, Loki, answer, endpoint, entries, push};
+use crate::{
+    fill::Batch,
+    output::{
+        Deliver, Delivery, Outcome, Reports,
+        gzip::Compression,
+        parts::{self, Part},
+        web::{Asked, Servers, hint},
+    },
+};
+
+/// What it says about single entries can be long.
+const LONGEST_ANSWER: usize = 256 << 10;
+/// As much of it as a log line should have.
+const LONGEST_QUOTE: usize = 500;
+
+pub(super) struct Sender {
+    loki: Loki,
+    servers: Servers,
+    reports: Reports,
+}
+
+/// What became of one request.
+enum Verdict {
+    Done,
+    /// So many entries of it will never be taken; the others have been.
+    Partly(u64, String),
+    Refused(String),
+    TooLarge(String),
+    Later(String, Option<Duration>),
+}
+
+impl Sender {
+    pub(super) fn new(loki: Loki) -> Result<Self, Failure> {
+        let asked = Asked {
+            method: "POST",
+            content_type: match loki.form {
+                Form::Protobuf => "application/x-protobuf",
+                Form::Json => "application/json",
+            },
+            // What a 400 says about which entries is needed whole.
+            expect: Expect::codes((200..300).chain([400])),
+            max_reply: LONGEST_ANSWER,
+        };
+        Ok(Self { servers: Servers::new(&loki.web, &asked, endpoint)?, reports: Reports::default(), loki })
+    }
+
+    async fn send_all(&mut self, batch: &mut Batch) -> Outcome {
+        let mut work: VecDeque<Vec<Part>> = requests(&batch.body, self.loki.streams);
+        let mut arrived = 0;
+        while let Some(streams) = work.pop_front() {
+            let count: u64 = streams.iter().map(|stream| stream.records as u64).sum();
+            let streams = Arc::new(streams);
+            match self.send(&streams).await {
+                Verdict::Done => arrived += count,
+                Verdict::Partly(refused, why) => {
+                    arrived += count.saturating_sub(refused);
+                    self.give_up(batch, refused.min(count), &why);
+                }
+                Verdict::Refused(why) => self.give_up(batch, count, &why),
+                Verdict::TooLarge(why) => match halves(&streams) {
+                    Some(halves) => halves.into_iter().rev().for_each(|half| work.push_front(half)),
+                    None => self.give_up(batch, count, &why),
+                },
+                Verdict::Later(why, after) => {
+                    self.reports.tell(|events, output| events.arrived(output, arrived));
+                    let left: Vec<Part> =
+                        Arc::unwrap_or_clone(streams).into_iter().chain(work.into_iter().flatten()).collect();
+                    batch.records = left.iter().map(|stream| stream.records as u64).sum();
+                    batch.body = parts::join(left);
+                    return Outcome::Again { why, after };
+                }
+            }
+        }
+        Outcome::Delivered
+    }
+
+    fn give_up(&self, batch: &mut Batch, count: u64, why: &str) {
+        batch.records = batch.records.saturating_sub(count);
+        self.reports.tell(|events, output| events.dropped(output, answer::reason(why), count, why));
+    }
+
+    async fn send(&mut self, streams: &Arc<Vec<Part>>) -> Verdict {
+        let (form, compress) = (self.loki.form, self.loki.web.compression == Compression::Gzip);
+        let theirs = Arc::clone(streams);
+        // Compressing takes long enough to keep probes waiting.
+        let body = tokio::task::spawn_blocking(move || {
+            let streams: Vec<_> = theirs.iter().map(|stream| (stream.name.as_str(), stream.bytes.as_slice())).collect();
+            Bytes::from(push::request(&streams, form, compress))
+        });
+        let body = match body.await {
+            Ok(body) => body,
+            Err(error) => return Verdict::Later(format!("no request could be made: {error}"), None),
+        };
+        self.reports.tell(|events, output| events.sent(output, body.len()));
+        let mut headers = Vec::new();
+        if form == Form::Json && compress {
+            headers.push(("Content-Encoding".to_owned(), "gzip".to_owned()));
+        }
+        // The same line at the same time is there once, however often it is sent.
+        match self.servers.send(&Request { headers, body: Some(body), is_repeatable: true }).await {
+            Ok(reply) if reply.status == 400 => {
+                let text = String::from_utf8_lossy(&reply.body);
+                let quote = quote(&text);
+                match answer::refused(text.trim()) {
+                    Some(count) => Verdict::Partly(count, quote),
+                    None => Verdict::Refused(quote),
+                }
+            }
+            Ok(_) => Verdict::Done,
+            Err(error) => failed(&error),
+        }
+    }
+}
+
+fn failed(error: &Error) -> Verdict {
+    let why = format!("{error}{}", hint(error));
+    match error.kind() {
+        Kind::Status(413) => Verdict::TooLarge(why),
+        // What one part of Loki takes may be too large for the next one.
+        Kind::Status(500) if why.contains("received message larger than max") => Verdict::TooLarge(why),
+        _ => Verdict::Later(why, error.retry_after()),
+    }
+}
+
+/// The streams of a body, so many in each request.
+fn requests(body: &[u8], most: usize) -> VecDeque<Vec<Part>> {
+    let places = parts::split(body);
+    let part = |place: &parts::Place<'_>| Part {
+        name: place.name.to_owned(),
+        bytes: body[place.range.clone()].to_vec(),
+        records: place.records,
+    };
+    places.chunks(most.max(1)).map(|places| places.iter().map(part).collect()).collect()
+}
+
+/// Half of the streams each, or of the entries where it is but one. None for a single entry.
+fn halves(streams: &[Part]) -> Option<[Vec<Part>; 2]> {
+    if let [stream] = streams {
+        let half =
+            |(bytes, records): (&[u8], usize)| vec![Part { name: stream.name.clone(), bytes: bytes.to_vec(), records }];
+        return entries::halves(&stream.bytes).map(|halves| halves.map(half));
+    }
+    let (first, second) = streams.split_at(streams.len() / 2);
+    Some([first.to_vec(), second.to_vec()])
+}
+
+/// One line, and not all of many.
+fn quote(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match line.char_indices().nth(LONGEST_QUOTE) {
+        Some((end, _)) => format!("{}...", &line[..end]),
+        None => line,
+    }
+}
+
+impl Deliver for Sender {
+    fn report_to(&mut self, reports: Reports) {
+        self.reports = reports;
+    }
+
+    fn deliver<'a>(&'a mut self, batch: &'a mut Batch) -> Delivery<'a> {
+        Box::pin(self.send_all(batch))
+    }
+}
