@@ -21,7 +21,10 @@ impl App {
     /// A shell that writes to this file when it is told HUP. Its loop must not start by another name.
     fn that_notes_hup(note: &str, argv0: &str) -> Self {
         let script = format!("trap 'echo told >> {note}' HUP; echo ready; while :; do sleep 0.05; done");
-        let mut child = Command::new("sh").args(["-c", &script, argv0]).stdout(Stdio::piped()).spawn().unwrap();
+        // Under nohup a shell inherits that HUP is ignored, and cannot trap it.
+        let mut command = Command::new("env");
+        command.args(["--default-signal=HUP", "sh", "-c", &script, argv0]);
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self(child)
