@@ -15,6 +15,8 @@ mod lines;
 mod remember;
 #[path = "log_shipper/rotate.rs"]
 mod rotate;
+#[path = "log_shipper/route.rs"]
+mod route;
 
 use std::{
     fs::{self, File, OpenOptions},

@@ -7,7 +7,9 @@ use std::{
 
 use rustix::process::Signal;
 
-use crate::{Bench, append, numbered, opened};
+use test_kit::{Sidecar, eventually};
+
+use crate::{Bench, PATIENCE, append, numbered, opened};
 
 #[test]
 fn sigterm_with_much_unread_ships_all_of_it() {
@@ -119,4 +121,27 @@ fn new_settings_go_on_where_the_old_ones_were() {
     assert_eq!(files[0]["tag"], "two");
     assert_eq!(files[0]["outputs"]["stdout"], 4);
     assert_eq!(sidecar.metric("log_shipper_backlog_bytes{output=\"stdout\"}"), Some(0.0));
+}
+
+#[test]
+fn status_shows_how_far_every_file_is() {
+    let bench = Bench::new();
+    append(&bench.path("a.log"), "12345\n");
+    let sidecar = bench.following(&[]);
+    bench.wait_shipped("12345\n");
+    let admin = sidecar.admin().to_string();
+    let status = || {
+        let asked = Sidecar::start(env!("CARGO_BIN_EXE_log-shipper")).own_admin();
+        asked.args(["status", "--admin-addr", &admin]).run()
+    };
+    let path = bench.path("a.log").display().to_string();
+    let row = |text: &str| text.lines().find(|line| line.ends_with(&path)).unwrap_or_default().to_owned();
+    assert!(eventually(PATIENCE, || {
+        let row = row(&status().stdout);
+        row.split_whitespace().take(4).eq(["stdout", "0", "6", "6"])
+    }));
+    drop(sidecar);
+    let gone = status();
+    assert_eq!(gone.code, 1);
+    assert!(gone.stderr.contains(&format!("http://{admin}/files: ")), "{}", gone.stderr);
 }

@@ -12,6 +12,7 @@ use values::{ListenAddr, Span};
 use crate::{
     Exit, Failure,
     log::one_line,
+    probe::View,
     settings::{Defaults, SHUTDOWN_TIMEOUT},
 };
 
@@ -22,8 +23,10 @@ pub trait Arguments: Sized {
     const VERSION: &'static str;
     const DEFAULTS: Defaults;
     /// Names under which the binary is called in place of a peer. Under these, nothing of ours is in the way:
-    /// the subcommands `healthcheck`, `wait` and `pause` belong to the sidecar's own name.
+    /// the subcommands `healthcheck`, `wait`, `pause` and `status` belong to the sidecar's own name.
     const PEERS: &'static [&'static str] = &[];
+    /// What the subcommand `status` shows; there is none where there is nothing to show.
+    const STATUS: Option<View> = None;
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage>;
     fn common(&self) -> &CommonArgs;

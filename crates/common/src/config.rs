@@ -154,12 +154,16 @@ impl Section {
         nodes.into_iter().enumerate().filter_map(parse).collect()
     }
 
+    /// A mapping of names to plain values or lists of them, in the order of the file.
+    pub fn lists(&mut self, key: &str) -> Vec<(String, Vec<String>)> {
+        let Some(mut section) = self.section(key) else { return Vec::new() };
+        let names: Vec<_> = section.entries.iter().map(|(name, _)| name.clone()).collect();
+        names.into_iter().map(|name| (name.clone(), section.list(&name))).collect()
+    }
+
     /// A mapping of names to plain values, in the order of the file.
     pub fn pairs(&mut self, key: &str) -> Vec<(String, String)> {
-        let Some(section) = self.section(key) else {
-            return Vec::new();
-        };
-        let mut section = section;
+        let Some(mut section) = self.section(key) else { return Vec::new() };
         let entries = std::mem::take(&mut section.entries);
         let parse = |(name, node): (String, Node)| Some((name.clone(), section.parse_node(&name, node)?));
         entries.into_iter().filter_map(parse).collect()

@@ -127,8 +127,8 @@ fn flags(argv: &[OsString]) -> Option<(Vec<String>, bool)> {
 
 /// More of an answer never changes what its status is.
 pub fn answer(bytes: &[u8]) {
-    let status = (0..bytes.len()).find_map(|length| probe::status(&bytes[..length]));
-    assert!(status.is_none() || status == probe::status(bytes), "{:?}", String::from_utf8_lossy(bytes));
+    let status = (0..bytes.len()).find_map(|length| probe::status_of(&bytes[..length]));
+    assert!(status.is_none() || status == probe::status_of(bytes), "{:?}", String::from_utf8_lossy(bytes));
 }
 
 /// What is waited for is named as it would be typed.

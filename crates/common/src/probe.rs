@@ -1,4 +1,4 @@
-//! `healthcheck`, `wait` and `pause`: what a container without a shell needs from its own binary.
+//! `healthcheck`, `wait`, `pause` and `status`: what a container without a shell needs from its own binary.
 
 use std::{
     ffi::OsString,
@@ -23,6 +23,8 @@ use crate::{
 const TRY: Duration = Duration::from_secs(3);
 /// With less, the last try would say "no answer in time" of somebody who is merely slow, and hide what he said before.
 const SHORTEST_TRY: Duration = Duration::from_millis(500);
+/// More than any sidecar has to say.
+const LARGEST: u64 = 64 << 20;
 
 /// Runs `healthcheck` and the like if that is what was asked for.
 pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitCode, Failure>> {
@@ -34,6 +36,7 @@ pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitC
         "healthcheck" => Some(healthcheck::<A>(rest)),
         "wait" => Some(wait(rest, A::DEFAULTS)),
         "pause" => Some(pause(rest, A::DEFAULTS)),
+        "status" => A::STATUS.map(|view| status::<A>(rest, view)),
         _ => None,
     }
 }
@@ -52,14 +55,52 @@ struct Healthcheck {
 
 fn healthcheck<A: Arguments>(argv: &[OsString]) -> Result<ExitCode, Failure> {
     let asked: Healthcheck = typed(argv, A::DEFAULTS)?;
-    let authority = match asked.admin_addr.unwrap_or(ListenAddr::Any(A::DEFAULTS.admin_port)) {
-        ListenAddr::Tcp(addr) if !addr.ip().is_unspecified() => addr.to_string(),
-        other => format!("127.0.0.1:{}", other.port().unwrap_or_default()),
-    };
+    let authority = admin::<A>(asked.admin_addr);
     let path = if asked.live { "/livez" } else { "/readyz" };
     match get(&authority, path, TRY) {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(problem) => Err(Failure::new(Exit::Other(1), format!("http://{authority}{path}: {problem}"))),
+    }
+}
+
+/// Show what the running sidecar is doing
+#[derive(clap::Parser)]
+#[command(name = "status")]
+struct Status {
+    /// Where its admin listener is [default: the sidecar's own]
+    #[arg(long, value_name = "ADDR", env = "SIDECAR_ADMIN_ADDR")]
+    admin_addr: Option<ListenAddr>,
+}
+
+/// What `status` shows of a sidecar.
+#[derive(Clone, Copy)]
+pub struct View {
+    /// Where its admin listener has it.
+    pub path: &'static str,
+    /// As it is to be read in a terminal. None when it is not what was expected.
+    pub draw: fn(&str) -> Option<String>,
+}
+
+fn status<A: Arguments>(argv: &[OsString], view: View) -> Result<ExitCode, Failure> {
+    let asked: Status = typed(argv, A::DEFAULTS)?;
+    let authority = admin::<A>(asked.admin_addr);
+    let body = body(&authority, view.path, TRY);
+    let shown = body.and_then(|body| (view.draw)(&body).ok_or_else(|| format!("answered what no {} says", A::NAME)));
+    match shown {
+        Ok(text) => {
+            // Whoever reads may have seen enough, as head has.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(problem) => Err(Failure::new(Exit::Other(1), format!("http://{authority}{}: {problem}", view.path))),
+    }
+}
+
+/// Where to ask the sidecar that runs in this container.
+fn admin<A: Arguments>(asked: Option<ListenAddr>) -> String {
+    match asked.unwrap_or(ListenAddr::Any(A::DEFAULTS.admin_port)) {
+        ListenAddr::Tcp(addr) if !addr.ip().is_unspecified() => addr.to_string(),
+        other => format!("127.0.0.1:{}", other.port().unwrap_or_default()),
     }
 }
 
@@ -234,7 +275,7 @@ fn get(authority: &str, path: &str, within: Duration) -> Result<(), String> {
             Ok(more) => length += more,
             Err(error) => break spoken(error),
         }
-        if matches!(status(&answer[..length]), Some(200..=299)) {
+        if matches!(status_of(&answer[..length]), Some(200..=299)) {
             return Ok(());
         }
         // Who drips byte by byte has no more time than who is silent.
@@ -244,14 +285,28 @@ fn get(authority: &str, path: &str, within: Duration) -> Result<(), String> {
     };
     // Anything but good: the first words of the body say why, as far as they have come.
     let answer = &answer[..length];
-    let status = status(answer).ok_or(problem)?;
+    let status = status_of(answer).ok_or(problem)?;
     let text = String::from_utf8_lossy(answer);
     let body = text.split_once("\r\n\r\n").map_or("", |(_, body)| body.trim());
     Err(format!("answered {status}: {}", body.replace('\n', "; ")))
 }
 
+/// The whole body of a 2xx answer.
+fn body(authority: &str, path: &str, within: Duration) -> Result<String, String> {
+    // First the answer's own words if it is none.
+    get(authority, path, within)?;
+    let io = |error: std::io::Error| error.to_string();
+    let mut stream = connect(authority, within)?;
+    stream.set_read_timeout(Some(within)).map_err(io)?;
+    // Of HTTP/1.0 the body is what comes until the end.
+    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {authority}\r\n\r\n").as_bytes()).map_err(io)?;
+    let mut answer = String::new();
+    stream.take(LARGEST).read_to_string(&mut answer).map_err(io)?;
+    answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).ok_or_else(|| "not an HTTP answer".into())
+}
+
 /// The status, once the line that has it is complete.
-pub(crate) fn status(answer: &[u8]) -> Option<u16> {
+pub(crate) fn status_of(answer: &[u8]) -> Option<u16> {
     let end = answer.iter().position(|byte| *byte == b'\n')?;
     let line = std::str::from_utf8(&answer[..end]).ok()?.strip_prefix("HTTP/1.")?;
     line.split_whitespace().nth(1)?.parse().ok()

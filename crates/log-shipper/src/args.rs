@@ -7,11 +7,13 @@ use std::{
     time::Duration,
 };
 
-use common::{Arguments, CommonArgs, Defaults, Failure, Usage, args::typed};
+use common::{Arguments, CommonArgs, Defaults, Failure, Usage, View, args::typed};
 
 use crate::{
-    config::{Batch, Config, Input, Lines, Output, Retry, Select, Start, State, Tag, Until},
+    config::{Batch, Config, Input, Lines, Output, Retry, Start, State, Tag, Until},
     output::{Shape, Stdout},
+    select::{Only, Select},
+    status,
     yaml::{self, POLL, STATE},
 };
 
@@ -71,6 +73,7 @@ impl Arguments for Args {
     const NAME: &'static str = "log-shipper";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const DEFAULTS: Defaults = Defaults { admin_port: 2020, drain_delay: Duration::ZERO };
+    const STATUS: Option<View> = Some(View { path: "/files", draw: status::table });
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage> {
         typed(argv, Self::DEFAULTS)
@@ -113,6 +116,7 @@ impl Args {
         let output = Output {
             name: "stdout".into(),
             selects: Select::All,
+            only: Only::default(),
             ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw } }),
             batch: Batch { pause: Duration::ZERO, ..Batch::default() },
             retry: Retry::default(),

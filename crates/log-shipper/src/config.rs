@@ -2,7 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use crate::{join::Join, output::Ship, parse::Format};
+use crate::{
+    join::Join,
+    output::Ship,
+    parse::Format,
+    select::{Only, Select},
+};
 
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -130,46 +135,10 @@ pub struct Output {
     /// Positions are remembered under it.
     pub name: String,
     pub selects: Select,
+    pub only: Only,
     pub ship: Arc<dyn Ship>,
     pub batch: Batch,
     pub retry: Retry,
-}
-
-/// Which tags an output takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Select {
-    All,
-    /// Any of these; `*` stands for anything.
-    Tags(Vec<String>),
-}
-
-impl Select {
-    pub fn takes(&self, tag: &str) -> bool {
-        match self {
-            Self::All => true,
-            Self::Tags(patterns) => patterns.iter().any(|pattern| wildcard(pattern.as_bytes(), tag.as_bytes())),
-        }
-    }
-}
-
-/// `*` is any number of bytes, everything else is itself.
-fn wildcard(pattern: &[u8], text: &[u8]) -> bool {
-    let (mut p, mut t) = (0, 0);
-    let mut retry: Option<(usize, usize)> = None;
-    while t < text.len() {
-        if p < pattern.len() && pattern[p] == b'*' {
-            retry = Some((p + 1, t));
-            p += 1;
-        } else if p < pattern.len() && pattern[p] == text[t] {
-            (p, t) = (p + 1, t + 1);
-        } else if let Some((star, from)) = retry {
-            (p, t) = (star, from + 1);
-            retry = Some((star, from + 1));
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|byte| *byte == b'*')
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -221,25 +190,6 @@ pub enum Until {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_are_selected_by_wildcards() {
-        for (pattern, tag, takes) in [
-            ("*", "", true),
-            ("*", "nginx.access", true),
-            ("nginx.*", "nginx.access.log", true),
-            ("nginx.*", "nginx", false),
-            ("*.log", "a.log.log", true),
-            ("a*b*c", "a-b-b-c", true),
-            ("a*b*c", "a-c-b", false),
-            ("app", "app", true),
-            ("app", "apps", false),
-            ("", "", true),
-            ("", "a", false),
-        ] {
-            assert_eq!(Select::Tags(vec![pattern.into()]).takes(tag), takes, "{pattern} {tag}");
-        }
-    }
 
     #[test]
     fn a_tag_can_have_the_path() {

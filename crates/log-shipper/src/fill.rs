@@ -10,18 +10,21 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    config::{Input, Lines, TooLong},
+    config::{Input, Lines, Output, TooLong},
     events::Events,
     follow::{Followed, NOT_TAKEN, Read, View},
     join::{Joined, Joiner},
     output::Encode,
     parse::{Format, Parsed, container::Stream},
     record::{Body, Field, Origin, Record, Time, recycle},
+    select::Only,
 };
 
 /// One turn reads so much of a file: little when little comes, more when there is more.
 const LEAST: usize = 16 << 10;
 const MOST: usize = 256 << 10;
+/// Lines of which nothing is shipped count as a batch, too: what was read of them shall be remembered.
+const ENOUGH: u64 = 64 << 20;
 
 /// What an output is given to send, and what is true once it has it.
 #[derive(Debug, Default)]
@@ -46,6 +49,7 @@ pub struct Filled {
 pub struct Filler {
     lane: usize,
     name: String,
+    only: Only,
     inputs: Arc<[Input]>,
     encode: Box<dyn Encode>,
     limit: usize,
@@ -129,19 +133,19 @@ enum Turn {
 impl Filler {
     pub fn new(
         lane: usize,
-        name: String,
+        output: &Output,
         inputs: Arc<[Input]>,
         encode: Box<dyn Encode>,
-        limit: usize,
         events: Arc<Events>,
         look: Arc<Notify>,
     ) -> Self {
         Self {
             lane,
-            name,
+            name: output.name.clone(),
+            only: output.only.clone(),
             inputs,
             encode,
-            limit,
+            limit: output.batch.bytes,
             events,
             cursors: Vec::new(),
             files: Arc::default(),
@@ -322,7 +326,7 @@ impl Filler {
             }
             self.cursors[at].read += (next - begin) as u64;
             begin = next;
-            if self.encode.size() >= self.limit {
+            if self.encode.size() >= self.limit || self.bytes >= ENOUGH {
                 return Ok(Turn::Full);
             }
         }
@@ -403,11 +407,11 @@ impl Filler {
     /// What is held and not whole counts as a record when it has waited long enough, or when nothing more will come.
     fn give_up(&mut self, at: usize, input: &Input, all: bool) -> std::io::Result<()> {
         let Some(mut joiner) = self.cursors[at].joiner.take() else { return Ok(()) };
-        let before = self.records;
+        let before = joiner.oldest();
         let now = now();
         let done = joiner.give_up(all, &mut |joined| self.record(at, input, &joined, now));
+        self.cursors[at].dirty |= joiner.oldest() != before;
         self.cursors[at].joiner = Some(joiner);
-        self.cursors[at].dirty |= self.records > before;
         done
     }
 
@@ -434,9 +438,12 @@ impl Filler {
         };
         let time = time.or(joined.time).unwrap_or(now);
         let (origin, file) = (cursor.origin(joined.stream), cursor.file.id()?);
-        self.encode.record(&Record { origin, file, offset: joined.offset, raw, time, body });
+        let record = Record { origin, file, offset: joined.offset, raw, time, body };
+        if self.only.takes(&record) {
+            self.encode.record(&record);
+            self.records += 1;
+        }
         self.fields = recycle(fields);
-        self.records += 1;
         Ok(())
     }
 }

@@ -24,6 +24,7 @@ pub mod output;
 pub mod parse;
 pub mod position;
 pub mod record;
+pub mod select;
 pub mod ship;
 pub mod status;
 pub mod walk;

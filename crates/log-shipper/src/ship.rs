@@ -69,9 +69,7 @@ fn parts(
     for (number, output) in config.outputs.iter().enumerate() {
         events.output(&output.name);
         let (encode, deliver) = output.ship.open()?;
-        let (name, limit) = (output.name.clone(), output.batch.bytes);
-        let filler =
-            Filler::new(number, name, Arc::clone(&inputs), encode, limit, Arc::clone(events), Arc::clone(&look));
+        let filler = Filler::new(number, output, Arc::clone(&inputs), encode, Arc::clone(events), Arc::clone(&look));
         let lane = Lane {
             number,
             output: output.clone(),

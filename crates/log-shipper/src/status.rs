@@ -134,9 +134,10 @@ impl Collector for Backlog {
 }
 
 /// `/files` as a table for a terminal.
-pub fn table(files: &serde_json::Value) -> String {
+pub fn table(files: &str) -> Option<String> {
+    let files: serde_json::Value = serde_json::from_str(files).ok()?;
     let mut rows = vec![["OUTPUT", "BEHIND", "ACKNOWLEDGED", "SIZE", "QUIET", "PATH"].map(String::from)];
-    for file in files.as_array().into_iter().flatten() {
+    for file in files.as_array()? {
         let number = |name: &str| file[name].as_u64().unwrap_or(0);
         let (size, quiet) = (number("size"), number("quiet_seconds"));
         let path = file["path"].as_str().unwrap_or_default();
@@ -160,7 +161,7 @@ pub fn table(files: &serde_json::Value) -> String {
             widths[0], widths[1], widths[2], widths[3], widths[4]
         );
     }
-    text
+    Some(text)
 }
 
 #[cfg(test)]
@@ -174,7 +175,7 @@ mod tests {
             {"path": "/var/log/b.log", "size": 7, "quiet_seconds": 0, "rotated": true, "outputs": {}},
         ]);
         assert_eq!(
-            table(&files),
+            table(&files.to_string()).unwrap(),
             "OUTPUT  BEHIND  ACKNOWLEDGED  SIZE  QUIET  PATH\n\
              es          60            40   100     3s  /var/log/a.log\n"
         );

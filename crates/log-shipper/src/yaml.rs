@@ -11,7 +11,7 @@ use common::{Failure, config::Section};
 use values::{ByteSize, Span};
 
 use crate::{
-    config::{Batch, Config, Input, Lines, Output, Retry, Select, Start, State, Tag, TooLong, Until},
+    config::{Batch, Config, Input, Lines, Output, Retry, Start, State, Tag, TooLong, Until},
     join::Join,
     output::KINDS,
     parse::{
@@ -20,6 +20,7 @@ use crate::{
         regex, time,
         types::Types,
     },
+    select::{Only, Select},
 };
 
 /// Where positions are remembered when nothing else is said.
@@ -221,10 +222,11 @@ fn output(section: &mut Section) -> Option<Output> {
     }
     let tags = section.list("tags");
     let selects = if tags.is_empty() { Select::All } else { Select::Tags(tags) };
+    let only = Only(section.lists("where"));
     let name: Option<String> = section.parsed("name");
     if ships.len() != 1 {
         section.problem(format!("expected one of {}", KINDS.map(|(kind, _)| kind).join(", ")));
     }
     let (kind, ship) = ships.pop()?;
-    Some(Output { name: name.unwrap_or_else(|| kind.into()), selects, ship, batch, retry })
+    Some(Output { name: name.unwrap_or_else(|| kind.into()), selects, only, ship, batch, retry })
 }

@@ -61,6 +61,10 @@ fn page(workspace: &Workspace, name: &str, recipe: &Recipe) -> Result<String, St
     for subcommand in SUBCOMMANDS {
         section(&format!("`{name} {subcommand}`"), name, &[subcommand, "--help"])?;
     }
+    // Not every sidecar has something to show.
+    if help(&binary, name, &["status", "--help"]).is_ok() {
+        section(&format!("`{name} status`"), name, &["status", "--help"])?;
+    }
     for dialect in &recipe.dialects {
         section(&format!("Called as `{dialect}`"), dialect, &["--help"])?;
     }

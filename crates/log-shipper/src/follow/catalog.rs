@@ -18,10 +18,11 @@ use super::{
     siblings,
 };
 use crate::{
-    config::{Input, Select, Start},
+    config::{Input, Start},
     events::Events,
     position::{Positions, Saved},
     record::Origin,
+    select::Select,
 };
 
 /// So many descriptors stay open for files that are delivered to their end, and so many in all: those of files that go
