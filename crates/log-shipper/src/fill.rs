@@ -4,7 +4,7 @@ use std::{
     cell::OnceCell,
     collections::HashMap,
     sync::Arc,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use tokio::sync::Notify;
@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::{
     config::{Input, Lines, Output, TooLong},
     events::Events,
-    follow::{Followed, NOT_TAKEN, Read, View},
+    follow::{Finish, Followed, NOT_TAKEN, QUIET, Read, View},
     join::{Joined, Joiner},
     output::Encode,
     parse::{Format, Parsed, container::Stream},
@@ -78,8 +78,8 @@ struct Cursor {
     seen: u64,
     /// In the middle of a line of which the rest is dropped.
     skipping: bool,
-    /// Bytes after the last line end, and since when there are so many.
-    unfinished: Option<(u64, Instant)>,
+    /// When the bytes after the last line end count as a line, if there are any.
+    unfinished: Option<Instant>,
     /// What was taken and not yet part of a batch.
     dirty: bool,
     /// What belongs together and is not whole yet.
@@ -110,13 +110,18 @@ impl Cursor {
     }
 }
 
-/// What becomes of bytes after the last line end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Unfinished {
-    /// A line if they have not changed for long enough.
-    Wait,
-    /// A line: nothing more will come.
-    Take,
+/// Whoever was told to open another file may have been in the middle of a line.
+const ROTATED: Duration = Duration::from_secs(1);
+
+/// How long the bytes after the last line end must have been the last ones to count as a line.
+fn patience(view: &View, file: &Followed, lines: &Lines) -> Duration {
+    match view.finishing {
+        Some(Finish::Done) => Duration::ZERO,
+        // Whoever comes next goes on with what is still being written.
+        Some(Finish::Told) => QUIET,
+        None if file.has_ended() => ROTATED.min(lines.unfinished_after),
+        None => lines.unfinished_after,
+    }
 }
 
 /// What one turn came to.
@@ -163,7 +168,7 @@ impl Filler {
     /// Goes round the files until the batch is full or there is nothing more.
     pub fn fill(&mut self, view: &View) -> Filled {
         self.meet(view);
-        if view.finishing && !self.finishing {
+        if view.finishing.is_some() && !self.finishing {
             self.finishing = true;
             // What was written at the very end may have caused no event any more.
             self.cursors.iter_mut().for_each(|cursor| cursor.seen = 0);
@@ -173,7 +178,7 @@ impl Filler {
         while !is_full && idle < self.cursors.len() {
             self.turn %= self.cursors.len();
             let at = self.turn;
-            match self.take_turn(at, view.finishing) {
+            match self.take_turn(at, view) {
                 Turn::More => idle = 0,
                 Turn::End => idle += 1,
                 Turn::Full => is_full = true,
@@ -187,9 +192,7 @@ impl Filler {
             (self.buffer, self.want) = (Vec::new(), LEAST);
         }
         let due = self.cursors.iter().flat_map(|cursor| {
-            let wait = self.inputs[cursor.file.input].lines.unfinished_after;
-            let unfinished = cursor.unfinished.map(|(_, since)| since + wait);
-            unfinished.into_iter().chain(cursor.joiner.as_ref().and_then(|joiner| joiner.due()))
+            cursor.unfinished.into_iter().chain(cursor.joiner.as_ref().and_then(|joiner| joiner.due()))
         });
         let is_empty = self.records == 0 && !self.cursors.iter().any(|cursor| cursor.dirty);
         Filled { is_empty, is_full, due: due.min() }
@@ -224,20 +227,21 @@ impl Filler {
         self.cursors.extend(old.into_values().filter(|cursor| cursor.dirty));
     }
 
-    fn take_turn(&mut self, at: usize, finishing: bool) -> Turn {
+    fn take_turn(&mut self, at: usize, view: &View) -> Turn {
         let cursor = &self.cursors[at];
         let file = Arc::clone(&cursor.file);
         let touched = file.touched();
-        let unfinished = if finishing || file.has_ended() { Unfinished::Take } else { Unfinished::Wait };
-        let due = cursor.unfinished.is_some_and(|(_, since)| {
-            unfinished == Unfinished::Take || since.elapsed() >= self.inputs[file.input].lines.unfinished_after
-        });
+        let patience = patience(view, &file, &self.inputs[file.input].lines);
+        let all = file.written().elapsed() >= patience;
         let held = cursor.joiner.as_ref().and_then(|joiner| joiner.due());
-        let due = due || held.is_some_and(|moment| unfinished == Unfinished::Take || moment <= Instant::now());
+        let ends = view.finishing.is_some() || file.has_ended();
+        let now = Instant::now();
+        let due = cursor.unfinished.is_some_and(|moment| moment <= now || all)
+            || held.is_some_and(|moment| moment <= now || (ends && all));
         if file.is_given_up() || (touched == cursor.seen && !due) || self.waits(at) {
             return Turn::End;
         }
-        match self.read(at, unfinished) {
+        match self.read(at, patience, ends) {
             Ok(Turn::End) => {
                 self.cursors[at].seen = touched;
                 Turn::End
@@ -264,7 +268,7 @@ impl Filler {
     }
 
     /// Reads once, and takes what is whole.
-    fn read(&mut self, at: usize, unfinished: Unfinished) -> std::io::Result<Turn> {
+    fn read(&mut self, at: usize, patience: Duration, ends: bool) -> std::io::Result<Turn> {
         let file = Arc::clone(&self.cursors[at].file);
         let inputs = Arc::clone(&self.inputs);
         let input = &inputs[file.input];
@@ -290,8 +294,9 @@ impl Filler {
             }
             let rest = &bytes[end..];
             if at_end {
-                self.take_end(at, input, rest, unfinished)?;
-                self.give_up(at, input, unfinished == Unfinished::Take && rest.is_empty())?;
+                self.take_end(at, input, rest, patience)?;
+                let all = ends && self.cursors[at].unfinished.is_none() && file.written().elapsed() >= patience;
+                self.give_up(at, input, all)?;
                 break Turn::End;
             }
             // One line is longer than the buffer.
@@ -334,21 +339,19 @@ impl Filler {
     }
 
     /// The bytes after the last line end of the file.
-    fn take_end(&mut self, at: usize, input: &Input, rest: &[u8], unfinished: Unfinished) -> std::io::Result<()> {
+    fn take_end(&mut self, at: usize, input: &Input, rest: &[u8], patience: Duration) -> std::io::Result<()> {
         let count = rest.len() as u64;
         let cursor = &mut self.cursors[at];
+        cursor.unfinished = None;
         if count == 0 {
-            cursor.unfinished = None;
             return Ok(());
         }
-        let since =
-            cursor.unfinished.filter(|(before, _)| *before == count).map_or_else(Instant::now, |(_, since)| since);
-        if unfinished == Unfinished::Wait && since.elapsed() < input.lines.unfinished_after {
-            cursor.unfinished = Some((count, since));
+        let due = cursor.file.written() + patience;
+        if Instant::now() < due {
+            cursor.unfinished = Some(due);
             return Ok(());
         }
         let offset = cursor.read;
-        cursor.unfinished = None;
         cursor.dirty = true;
         if !cursor.skipping {
             self.line(at, input, offset, rest, now())?;

@@ -45,7 +45,7 @@ impl Lane {
             if view.leaving {
                 return Ok(());
             }
-            let finishing = view.finishing;
+            let finishing = view.finishing.is_some();
             let filled = fill(&mut self.filler, view).await?;
             if filled.is_empty {
                 if finishing {

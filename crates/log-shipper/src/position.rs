@@ -5,12 +5,13 @@
 //!
 //! ```text
 //! 3f0c11aa lane 0 elasticsearch
-//! 91d2c07e file 7 65025 1310 1763718000000000000 0 1024 9ae16a3b2f90404f /var/log/app/a.log
-//! 0b77e1c4 at 0 7 81920
+//! 91d2c07e file 7 65025 1310 1763718000000000000 0 5c1d8f02aa91e377 1024 9ae16a3b2f90404f /var/log/app/a.log
+//! 0b77e1c4 at 0 7 81920 90112
+//! 5e01fa93 done 65025 1298 1763717000000000000
 //! ```
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     ffi::OsString,
     fmt::Write as _,
     fs::{self, File, OpenOptions},
@@ -31,12 +32,24 @@ const LONGEST_LINE: u64 = 64 << 10;
 /// More files than any node has; what is beyond is not read.
 const MOST_BYTES: u64 = 64 << 20;
 
-/// What an earlier process knew about a file.
+/// What an earlier process knew.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Memory {
+    pub files: Vec<Saved>,
+    /// Rotated files that are none of ours, or that every output has.
+    pub done: HashSet<Identity>,
+}
+
+/// What it knew about a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Saved {
     pub identity: Identity,
     pub generation: u32,
+    /// What record ids are made of, if there were any.
+    pub id: Option<u64>,
     pub head: Head,
+    /// How large it was when it was last looked at.
+    pub size: u64,
     /// The name the operator knows it by, and where it was found.
     pub shown: PathBuf,
     pub home: PathBuf,
@@ -45,6 +58,11 @@ pub struct Saved {
 }
 
 impl Saved {
+    /// Whether an output does not have all of it.
+    pub fn has_more(&self) -> bool {
+        self.offsets.values().any(|offset| *offset < self.size)
+    }
+
     /// Where the quickest output is.
     pub fn furthest(&self) -> u64 {
         self.offsets.values().max().copied().unwrap_or(0)
@@ -55,6 +73,7 @@ impl Saved {
 pub struct Positions {
     lanes: Vec<String>,
     files: BTreeMap<u64, Entry>,
+    done: HashSet<Identity>,
     /// The numbers of files, by where they are in memory.
     numbers: HashMap<usize, u64>,
     next: u64,
@@ -65,7 +84,14 @@ pub struct Positions {
 
 struct Entry {
     file: Arc<Followed>,
-    written_head: Head,
+    written: Known,
+}
+
+/// What is written about a file, and seldom changes.
+type Known = (Identity, Option<u64>, Head);
+
+fn known(file: &Followed) -> Known {
+    (file.identity(), file.known_id(), file.head())
 }
 
 struct Disk {
@@ -79,11 +105,19 @@ struct Disk {
 impl Positions {
     /// Only for this process.
     pub fn in_memory(lanes: Vec<String>) -> Self {
-        Self { lanes, files: BTreeMap::new(), numbers: HashMap::new(), next: 0, disk: None, trouble: None }
+        Self {
+            lanes,
+            files: BTreeMap::new(),
+            done: HashSet::new(),
+            numbers: HashMap::new(),
+            next: 0,
+            disk: None,
+            trouble: None,
+        }
     }
 
     /// Takes the journal over, and gives back what is in it.
-    pub fn on_disk(path: &Path, lanes: Vec<String>) -> Result<(Self, Vec<Saved>), Problem> {
+    pub fn on_disk(path: &Path, lanes: Vec<String>) -> Result<(Self, Memory), Problem> {
         let problem = |error: io::Error| Problem::Unusable(format!("{}: {error}", path.display()));
         if let Some(folder) = path.parent() {
             fs::create_dir_all(folder).map_err(|error| Problem::Unusable(format!("{}: {error}", folder.display())))?;
@@ -92,24 +126,24 @@ impl Positions {
         if flock(&journal, FlockOperation::NonBlockingLockExclusive).is_err() {
             return Err(Problem::Taken(format!("{}: another process keeps its positions here", path.display())));
         }
-        let saved = load(&journal).map_err(problem)?;
+        let memory = load(&journal).map_err(problem)?;
         let disk = Disk { path: path.to_owned(), journal, bytes: 0, compact: 0 };
         let positions = Self { disk: Some(disk), ..Self::in_memory(lanes) };
-        Ok((positions, saved))
+        Ok((positions, memory))
     }
 
     /// A file is followed from now on.
     pub fn add(&mut self, file: &Arc<Followed>) {
         let number = self.next;
         self.next += 1;
-        let head = file.head();
+        let written = known(file);
         let mut lines = String::new();
-        file_line(&mut lines, number, file, head);
+        file_line(&mut lines, number, file, &written);
         for lane in 0..self.lanes.len() {
             at_line(&mut lines, lane, number, file);
         }
         self.numbers.insert(Arc::as_ptr(file).addr(), number);
-        self.files.insert(number, Entry { file: Arc::clone(file), written_head: head });
+        self.files.insert(number, Entry { file: Arc::clone(file), written });
         self.append(&lines);
     }
 
@@ -119,22 +153,32 @@ impl Positions {
         for file in files {
             let Some(number) = self.numbers.get(&Arc::as_ptr(file).addr()) else { continue };
             let Some(entry) = self.files.get_mut(number) else { continue };
-            let head = file.head();
-            if head != entry.written_head {
-                entry.written_head = head;
-                file_line(&mut lines, *number, file, head);
+            let known = known(file);
+            if known != entry.written {
+                entry.written = known;
+                file_line(&mut lines, *number, file, &known);
             }
             at_line(&mut lines, lane, *number, file);
         }
         self.append(&lines);
     }
 
-    /// A file is not followed any more.
+    /// A file is not followed any more: every output has it.
     pub fn remove(&mut self, file: &Arc<Followed>) {
         let Some(number) = self.numbers.remove(&Arc::as_ptr(file).addr()) else { return };
         self.files.remove(&number);
+        self.done.insert(file.identity());
         let mut lines = String::new();
         line(&mut lines, format_args!("gone {number}"));
+        done_line(&mut lines, &file.identity());
+        self.append(&lines);
+    }
+
+    /// These rotated files need not be read, now or after a restart. Those that are not there any more are forgotten.
+    pub fn done(&mut self, done: &HashSet<Identity>) {
+        let mut lines = String::new();
+        done.difference(&self.done).for_each(|identity| done_line(&mut lines, identity));
+        self.done.clone_from(done);
         self.append(&lines);
     }
 
@@ -146,30 +190,33 @@ impl Positions {
             line(&mut lines, format_args!("lane {number} {}", escaped(name.as_bytes())));
         }
         for (number, entry) in &mut self.files {
-            entry.written_head = entry.file.head();
-            file_line(&mut lines, *number, &entry.file, entry.written_head);
+            entry.written = known(&entry.file);
+            file_line(&mut lines, *number, &entry.file, &entry.written);
             for lane in 0..self.lanes.len() {
                 at_line(&mut lines, lane, *number, &entry.file);
             }
         }
+        self.done.iter().for_each(|identity| done_line(&mut lines, identity));
         self.trouble = disk.replace(lines.as_bytes()).err().map(|error| format!("{}: {error}", disk.path.display()));
     }
 
     /// What is known now, for those who take over.
-    pub fn saved(&self) -> Vec<Saved> {
+    pub fn memory(&self) -> Memory {
         let saved = |entry: &Entry| {
             let file = &entry.file;
             let offsets = self.lanes.iter().enumerate().map(|(lane, name)| (name.clone(), file.acked(lane)));
             Saved {
                 identity: file.identity(),
                 generation: file.generation,
+                id: file.known_id(),
                 head: file.head(),
+                size: file.size(),
                 shown: file.origin.path.clone().into(),
                 home: file.home.clone(),
                 offsets: offsets.filter(|(_, offset)| *offset != NOT_TAKEN).collect(),
             }
         };
-        self.files.values().map(saved).collect()
+        Memory { files: self.files.values().map(saved).collect(), done: self.done.clone() }
     }
 
     /// What keeps the positions from being written, if something does.
@@ -219,22 +266,29 @@ impl Disk {
     }
 }
 
-fn file_line(lines: &mut String, number: u64, file: &Followed, head: Head) {
-    let Identity { device, inode, born } = file.identity();
-    let (generation, Head { len, hash }) = (file.generation, head);
+fn file_line(lines: &mut String, number: u64, file: &Followed, known: &Known) {
+    let (Identity { device, inode, born }, id, Head { len, hash }) = *known;
+    let (generation, id) = (file.generation, id.unwrap_or(0));
     let shown = escaped(file.origin.path.as_bytes());
     let home = match file.home.to_str() {
         Some(home) if home == file.origin.path => String::new(),
         _ => escaped(file.home.as_os_str().as_bytes()),
     };
-    line(lines, format_args!("file {number} {device} {inode} {born} {generation} {len} {hash:x} {shown}\t{home}"));
+    line(
+        lines,
+        format_args!("file {number} {device} {inode} {born} {generation} {id:x} {len} {hash:x} {shown}\t{home}"),
+    );
 }
 
 fn at_line(lines: &mut String, lane: usize, number: u64, file: &Followed) {
     let offset = file.acked(lane);
     if offset != NOT_TAKEN {
-        line(lines, format_args!("at {lane} {number} {offset}"));
+        line(lines, format_args!("at {lane} {number} {offset} {}", file.size()));
     }
+}
+
+fn done_line(lines: &mut String, Identity { device, inode, born }: &Identity) {
+    line(lines, format_args!("done {device} {inode} {born}"));
 }
 
 fn line(lines: &mut String, text: std::fmt::Arguments<'_>) {
@@ -274,17 +328,17 @@ fn unescaped(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Reads what is whole. A line that is not, such as the last one before a crash, is passed over.
-pub fn load(journal: impl Read) -> io::Result<Vec<Saved>> {
+pub fn load(journal: impl Read) -> io::Result<Memory> {
     let mut reader = BufReader::new(journal.take(MOST_BYTES));
-    let (mut lanes, mut files) = (BTreeMap::<u64, String>::new(), BTreeMap::<u64, Saved>::new());
+    let mut read = Loaded::default();
     let mut bytes = Vec::new();
     loop {
         bytes.clear();
         if (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut bytes)? == 0 {
-            return Ok(files.into_values().collect());
+            return Ok(Memory { files: read.files.into_values().collect(), done: read.done });
         }
         if let Some(text) = whole(&bytes) {
-            understand(text, &mut lanes, &mut files);
+            read.understand(text);
         }
     }
 }
@@ -295,39 +349,58 @@ fn whole(bytes: &[u8]) -> Option<&str> {
     (u32::from_str_radix(sum, 16).ok()? == crc32fast::hash(text.as_bytes())).then_some(text)
 }
 
-/// What it does not understand was written by a later version: it knows what to do about that, we do not.
-fn understand(text: &str, lanes: &mut BTreeMap<u64, String>, files: &mut BTreeMap<u64, Saved>) -> Option<()> {
-    let (kind, rest) = text.split_once(' ')?;
-    match kind {
-        "lane" => {
-            let (number, name) = rest.split_once(' ')?;
-            lanes.insert(number.parse().ok()?, String::from_utf8(unescaped(name)?).ok()?);
+#[derive(Default)]
+struct Loaded {
+    lanes: BTreeMap<u64, String>,
+    files: BTreeMap<u64, Saved>,
+    done: HashSet<Identity>,
+}
+
+impl Loaded {
+    /// What it does not understand was written by a later version: it knows what to do about that, we do not.
+    fn understand(&mut self, text: &str) -> Option<()> {
+        let (kind, rest) = text.split_once(' ')?;
+        match kind {
+            "lane" => {
+                let (number, name) = rest.split_once(' ')?;
+                self.lanes.insert(number.parse().ok()?, String::from_utf8(unescaped(name)?).ok()?);
+            }
+            "file" => {
+                let mut words = rest.splitn(9, ' ');
+                let number = words.next()?.parse().ok()?;
+                let identity = identity(&mut words)?;
+                let generation = words.next()?.parse().ok()?;
+                let id = Some(u64::from_str_radix(words.next()?, 16).ok()?).filter(|id| *id > 0);
+                let (len, hash) = (words.next()?.parse().ok()?, u64::from_str_radix(words.next()?, 16).ok()?);
+                let (shown, home) = words.next()?.split_once('\t')?;
+                let path = |text: &str| Some(PathBuf::from(OsString::from_vec(unescaped(text)?)));
+                let shown = path(shown)?;
+                let home = if home.is_empty() { shown.clone() } else { path(home)? };
+                let before = self.files.remove(&number);
+                let (offsets, size) = before.map(|saved| (saved.offsets, saved.size)).unwrap_or_default();
+                let head = Head { len, hash };
+                self.files.insert(number, Saved { identity, generation, id, head, size, shown, home, offsets });
+            }
+            "at" => {
+                let mut words = rest.split(' ');
+                let (lane, number) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
+                let (offset, size) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+                let saved = self.files.get_mut(&number)?;
+                saved.offsets.insert(self.lanes.get(&lane)?.clone(), offset);
+                saved.size = size;
+            }
+            "gone" => drop(self.files.remove(&rest.parse().ok()?)),
+            "done" => drop(self.done.insert(identity(&mut rest.split(' '))?)),
+            _ => {}
         }
-        "file" => {
-            let mut words = rest.splitn(8, ' ');
-            let number = words.next()?.parse().ok()?;
-            let identity = Identity {
-                device: words.next()?.parse().ok()?,
-                inode: words.next()?.parse().ok()?,
-                born: words.next()?.parse().ok()?,
-            };
-            let generation = words.next()?.parse().ok()?;
-            let (len, hash) = (words.next()?.parse().ok()?, u64::from_str_radix(words.next()?, 16).ok()?);
-            let (shown, home) = words.next()?.split_once('\t')?;
-            let path = |text: &str| Some(PathBuf::from(OsString::from_vec(unescaped(text)?)));
-            let shown = path(shown)?;
-            let home = if home.is_empty() { shown.clone() } else { path(home)? };
-            let offsets = files.remove(&number).map(|saved| saved.offsets).unwrap_or_default();
-            files.insert(number, Saved { identity, generation, head: Head { len, hash }, shown, home, offsets });
-        }
-        "at" => {
-            let mut words = rest.splitn(3, ' ');
-            let (lane, number) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
-            let offset = words.next()?.parse().ok()?;
-            files.get_mut(&number)?.offsets.insert(lanes.get(&lane)?.clone(), offset);
-        }
-        "gone" => drop(files.remove(&rest.parse().ok()?)),
-        _ => {}
+        Some(())
     }
-    Some(())
+}
+
+fn identity<'a>(words: &mut impl Iterator<Item = &'a str>) -> Option<Identity> {
+    Some(Identity {
+        device: words.next()?.parse().ok()?,
+        inode: words.next()?.parse().ok()?,
+        born: words.next()?.parse().ok()?,
+    })
 }

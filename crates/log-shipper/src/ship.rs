@@ -19,7 +19,7 @@ use crate::{
     fill::Filler,
     follow::{Catalog, Follower, View},
     lane::Lane,
-    position::{Positions, Problem, Saved},
+    position::{Memory, Positions, Problem},
     status::Status,
 };
 
@@ -30,14 +30,14 @@ const CHANGEOVER: Duration = Duration::from_secs(2);
 /// Ships until the process drains, or until there is nothing left to ship.
 pub async fn run(mut live: Live<Config>, events: Events, status: Status, life: Life) -> Result<(), Failure> {
     let events = Arc::new(events);
-    let mut known: Option<(State, Vec<Saved>)> = None;
+    let mut known: Option<(State, Memory)> = None;
     loop {
         let config = live.get();
-        let (positions, saved) = positions(&config, known.take(), &events)?;
+        let (positions, memory) = positions(&config, known.take(), &events)?;
         let positions = Arc::new(Mutex::new(positions));
         let (view, seen) = watch::channel(View::default());
         status.show(&config, seen.clone());
-        let mut parts = parts(&config, saved, view.clone(), &positions, &events, &life)?;
+        let mut parts = parts(&config, memory, view.clone(), &positions, &events, &life)?;
         let ended = tokio::select! {
             biased;
             ended = all(&mut parts) => Some(ended),
@@ -50,14 +50,14 @@ pub async fn run(mut live: Live<Config>, events: Events, status: Status, life: L
         // Whoever does not end in time is dropped with the set.
         let _ = timeout(CHANGEOVER, all(&mut parts)).await;
         drop(parts);
-        let saved = positions.lock().unwrap_or_else(PoisonError::into_inner).saved();
-        known = Some((config.state.clone(), saved));
+        let memory = positions.lock().unwrap_or_else(PoisonError::into_inner).memory();
+        known = Some((config.state.clone(), memory));
     }
 }
 
 fn parts(
     config: &Config,
-    saved: Vec<Saved>,
+    memory: Memory,
     view: watch::Sender<View>,
     positions: &Arc<Mutex<Positions>>,
     events: &Arc<Events>,
@@ -83,7 +83,7 @@ fn parts(
         parts.spawn(lane.run());
     }
     let lanes = config.outputs.iter().map(|output| (output.name.clone(), output.selects.clone())).collect();
-    let catalog = Catalog::new(inputs, lanes, Arc::clone(events), Arc::clone(positions), saved);
+    let catalog = Catalog::new(inputs, lanes, Arc::clone(events), Arc::clone(positions), memory);
     let follower =
         Follower::new(catalog, view, Arc::clone(events), life.clone(), config.until.clone(), config.poll, look);
     parts.spawn(follower.run());
@@ -103,18 +103,14 @@ async fn all(parts: &mut JoinSet<Result<(), Failure>>) -> Result<(), Failure> {
 }
 
 /// Opens the journal, or goes on with what the parts before knew.
-fn positions(
-    config: &Config,
-    known: Option<(State, Vec<Saved>)>,
-    events: &Events,
-) -> Result<(Positions, Vec<Saved>), Failure> {
+fn positions(config: &Config, known: Option<(State, Memory)>, events: &Events) -> Result<(Positions, Memory), Failure> {
     let names: Vec<_> = config.outputs.iter().map(|output| output.name.clone()).collect();
-    let known = known.filter(|(state, _)| *state == config.state).map(|(_, saved)| saved);
+    let known = known.filter(|(state, _)| *state == config.state).map(|(_, memory)| memory);
     let State::Try(path) = &config.state else {
         return Ok((Positions::in_memory(names), known.unwrap_or_default()));
     };
     match Positions::on_disk(path, names.clone()) {
-        Ok((positions, saved)) => Ok((positions, known.unwrap_or(saved))),
+        Ok((positions, memory)) => Ok((positions, known.unwrap_or(memory))),
         Err(Problem::Taken(why)) => Err(Failure::new(Exit::Config, why)),
         Err(Problem::Unusable(why)) => {
             events.positions_in_memory(&why);

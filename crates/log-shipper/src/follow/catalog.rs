@@ -13,14 +13,14 @@ use std::{
 use file_watch::{Found, Target};
 
 use super::{
-    file::{Followed, NOT_TAKEN},
+    file::{Begin, Followed, NOT_TAKEN},
     identity::{Head, Identity, read_full},
     siblings,
 };
 use crate::{
     config::{Input, Start},
     events::Events,
-    position::{Positions, Saved},
+    position::{Memory, Positions, Saved},
     record::Origin,
     select::Select,
 };
@@ -30,6 +30,9 @@ use crate::{
 const IDLE_OPEN: usize = 20;
 const MOST_OPEN: usize = 512;
 
+/// A known head shorter than this does not tell one file from another.
+pub(super) const TELLING: usize = 64;
+
 /// File systems stamp times by a clock that ticks: a file that was made after us may look older.
 const TICK: Duration = Duration::from_millis(20);
 
@@ -37,13 +40,15 @@ pub struct Catalog {
     pub(super) inputs: Arc<[Input]>,
     pub(super) lanes: Vec<(String, Select)>,
     pub(super) events: Arc<Events>,
-    positions: Arc<Mutex<Positions>>,
+    pub(super) positions: Arc<Mutex<Positions>>,
     /// What an earlier process knew, as long as it was not found.
     pub(super) saved: Vec<Saved>,
     pub(super) files: Vec<Arc<Followed>>,
     pub(super) known: HashMap<(usize, Identity), Arc<Followed>>,
-    /// Rotated files that were delivered to their end, as long as they are there.
+    /// Rotated files that are delivered to their end, or were there before us, as long as they are there.
     pub(super) done: HashSet<Identity>,
+    /// Paths of which all rotated files are known that were there before us.
+    pub(super) homes: HashSet<PathBuf>,
     /// How often files were cut, where that is not known by what is followed.
     pub(super) generations: HashMap<Identity, u32>,
     /// Something was found out that changes what was seen before.
@@ -95,17 +100,18 @@ impl Catalog {
         lanes: Vec<(String, Select)>,
         events: Arc<Events>,
         positions: Arc<Mutex<Positions>>,
-        saved: Vec<Saved>,
+        memory: Memory,
     ) -> Self {
         Self {
             inputs,
             lanes,
             events,
             positions,
-            saved,
+            homes: memory.files.iter().map(|saved| saved.home.clone()).collect(),
+            saved: memory.files,
             files: Vec::new(),
             known: HashMap::new(),
-            done: HashSet::new(),
+            done: memory.done,
             generations: HashMap::new(),
             look_again: false,
             unreadable: HashSet::new(),
@@ -163,11 +169,9 @@ impl Catalog {
         }
         self.end_what_is_gone(&present);
         self.find_copies();
-        if self.first {
-            self.adopt_saved();
-            self.first = false;
-        } else {
-            self.adopt_rotated(named);
+        self.adopt_rotated(named);
+        if std::mem::take(&mut self.first) {
+            self.forget_lost();
         }
         seen.leaving = self.let_go(&present);
         seen.crowded = self.close_idle();
@@ -209,21 +213,21 @@ impl Catalog {
         if let Some(original) = self.copied_from(&candidate) {
             return self.take_copy(&original, candidate);
         }
-        let (starts, generation) = self.resume(&candidate);
-        Some(self.follow(candidate, generation, starts))
+        let begin = self.resume(&candidate);
+        Some(self.follow(candidate, begin))
     }
 
-    pub(super) fn follow(&mut self, found: Candidate<'_>, generation: u32, starts: Vec<u64>) -> Arc<Followed> {
+    pub(super) fn follow(&mut self, found: Candidate<'_>, begin: Begin) -> Arc<Followed> {
         let path = found.shown.to_string_lossy().into_owned();
         let mut fields = found.input.fields.clone();
         fields.extend(found.input.path_key.as_ref().map(|key| (key.clone(), path.clone())));
         let line_key = found.input.line_key.clone();
         let origin = Origin { tag: found.input.tag.of(&path), path, fields, line_key };
-        let starts = self.lanes.iter().zip(starts);
+        let starts = self.lanes.iter().zip(begin.starts);
         let starts = starts.map(|((_, selects), start)| if selects.takes(&origin.tag) { start } else { NOT_TAKEN });
-        let starts = starts.collect();
+        let begin = Begin { starts: starts.collect(), ..begin };
         let key = (found.number, found.identity);
-        let file = Arc::new(Followed::new(origin, found, generation, starts));
+        let file = Arc::new(Followed::new(origin, found, begin));
         self.events.found(&file);
         self.positions.lock().unwrap_or_else(PoisonError::into_inner).add(&file);
         self.known.insert(key, Arc::clone(&file));
@@ -235,33 +239,47 @@ impl Catalog {
     }
 
     /// Where each lane begins in a file that this process has not met, and how often it was begun anew before.
-    fn resume(&mut self, found: &Candidate<'_>) -> (Vec<u64>, u32) {
+    fn resume(&mut self, found: &Candidate<'_>) -> Begin {
         let fresh = self.fresh(found);
-        let may_be = |saved: &Saved| saved.identity.may_be(&found.identity);
-        let is_same = |saved: &Saved| {
-            may_be(saved)
-                && saved.furthest() <= found.size
-                && (saved.head.len == 0 || siblings::begins_so(&saved.head, &found.file))
-        };
-        if let Some(at) = self.saved.iter().position(is_same) {
-            let saved = self.saved.swap_remove(at);
-            return (self.starts(&saved, fresh), saved.generation);
+        if let Some(begin) = self.remembered(found, fresh) {
+            return begin;
         }
-        let Some(at) = self.saved.iter().position(|saved| may_be(saved) && saved.shown == found.shown) else {
-            return match self.generations.remove(&found.identity) {
-                Some(generation) => (vec![0; self.lanes.len()], generation),
-                None => (vec![fresh; self.lanes.len()], 0),
-            };
-        };
-        // It was cut while we were away. The rest of what it was may be in a copy.
-        let saved = self.saved.swap_remove(at);
-        self.adopt_copy(found, &saved);
-        (vec![0; self.lanes.len()], saved.generation + 1)
+        let was_cut = |saved: &&Saved| saved.identity.may_be(&found.identity) && saved.home == found.home;
+        if let Some(saved) = self.saved.iter().rev().find(was_cut) {
+            // While we were away. The rest of what it was may be in a copy.
+            return Begin { generation: saved.generation + 1, ..self.from(0) };
+        }
+        match self.generations.remove(&found.identity) {
+            Some(generation) => Begin { generation, ..self.from(0) },
+            None => self.from(fresh),
+        }
     }
 
-    pub(super) fn starts(&self, saved: &Saved, fresh: u64) -> Vec<u64> {
-        // An output that is new begins as if the file were new.
-        self.lanes.iter().map(|(name, _)| saved.offsets.get(name).copied().unwrap_or(fresh)).collect()
+    /// Every lane from here.
+    pub(super) fn from(&self, offset: u64) -> Begin {
+        Begin { starts: vec![offset; self.lanes.len()], generation: 0, id: None }
+    }
+
+    /// An earlier process was in this file, or in one of which this is a copy. An output that is new begins at `fresh`.
+    pub(super) fn remembered(&mut self, found: &Candidate<'_>, fresh: u64) -> Option<Begin> {
+        let begins_so = |saved: &Saved| {
+            saved.furthest() <= found.size && (saved.head.len == 0 || siblings::begins_so(&saved.head, &found.file))
+        };
+        let is_same = |saved: &Saved| saved.identity.may_be(&found.identity) && begins_so(saved);
+        let originals = siblings::originals(found.real);
+        let is_copy = |saved: &Saved| {
+            saved.head.len >= TELLING && originals.contains(&saved.home) && begins_so(saved) && !is_there(saved)
+        };
+        let at = self.saved.iter().position(is_same).or_else(|| self.saved.iter().position(is_copy))?;
+        let saved = self.saved.swap_remove(at);
+        let starts = self.lanes.iter().map(|(name, _)| saved.offsets.get(name).copied().unwrap_or(fresh)).collect();
+        Some(Begin { starts, generation: saved.generation, id: saved.id })
+    }
+
+    /// What an earlier process was in and what is nowhere any more.
+    fn forget_lost(&mut self) {
+        self.saved.iter().filter(|saved| saved.has_more()).for_each(|saved| self.events.lost_sight(&saved.shown));
+        self.saved.clear();
     }
 
     fn fresh(&self, found: &Candidate<'_>) -> u64 {
@@ -325,6 +343,14 @@ impl Catalog {
         idle[..too_many].iter().for_each(|file| file.close());
         self.is_crowded()
     }
+}
+
+/// Whether the file itself is where it was, or was renamed: then nothing else is a copy of it.
+fn is_there(saved: &Saved) -> bool {
+    let is_whole = |path: &Path| File::open(path).is_ok_and(|file| siblings::begins_so(&saved.head, &file));
+    let own = fs::metadata(&saved.home).is_ok_and(|found| Identity::of(&found).may_be(&saved.identity));
+    (own && is_whole(&saved.home))
+        || siblings::with_identity(&saved.home, &saved.identity).is_some_and(|sibling| is_whole(&sibling.path))
 }
 
 pub(super) fn is_excluded(input: &Input, path: &Path) -> bool {

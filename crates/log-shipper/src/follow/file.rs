@@ -62,6 +62,14 @@ struct Place {
     written: Instant,
 }
 
+/// Where a file begins for us.
+pub(super) struct Begin {
+    /// For each lane.
+    pub(super) starts: Vec<u64>,
+    pub(super) generation: u32,
+    pub(super) id: Option<u64>,
+}
+
 /// What reading came to.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Read {
@@ -72,13 +80,14 @@ pub enum Read {
 }
 
 impl Followed {
-    pub(super) fn new(origin: Origin, found: Candidate<'_>, generation: u32, starts: Vec<u64>) -> Self {
+    pub(super) fn new(origin: Origin, found: Candidate<'_>, begin: Begin) -> Self {
+        let Begin { starts, generation, id } = begin;
         let acked = starts.iter().map(|start| AtomicU64::new(*start)).collect();
         let delivered = starts.iter().map(|_| AtomicU64::new(0)).collect();
         let now = Instant::now();
         Self {
             origin,
-            id: OnceLock::new(),
+            id: id.map(OnceLock::from).unwrap_or_default(),
             home: found.home.to_owned(),
             input: found.number,
             generation,
@@ -135,6 +144,11 @@ impl Followed {
         }
         let id = file_id(&self.identity(), self.generation, &*self.open()?)?;
         Ok(*self.id.get_or_init(|| id))
+    }
+
+    /// The same, where it was asked for before.
+    pub fn known_id(&self) -> Option<u64> {
+        self.id.get().copied()
     }
 
     /// The descriptor; opened again if it was closed to save one.

@@ -29,7 +29,7 @@ const LEAVING: Duration = Duration::from_millis(500);
 const CROWDED: Duration = Duration::from_secs(1);
 /// When told to stop: who wrote this recently is still writing, and is waited for.
 const RECENT: Duration = Duration::from_secs(1);
-const QUIET: Duration = Duration::from_millis(100);
+pub const QUIET: Duration = Duration::from_millis(100);
 /// But not for longer than this: what it writes later is found by the next start.
 const LINGER: Duration = Duration::from_secs(5);
 /// What is kept of the time until the deadline for the outputs.
@@ -39,10 +39,19 @@ const FOR_OUTPUTS: Duration = Duration::from_millis(1500);
 #[derive(Clone, Debug, Default)]
 pub struct View {
     pub files: Arc<[Arc<Followed>]>,
-    /// Nothing more is expected: what is there is all, also lines without an end.
-    pub finishing: bool,
+    /// Nothing more is expected: what is there is all.
+    pub finishing: Option<Finish>,
     /// Others take over: end with what is on its way.
     pub leaving: bool,
+}
+
+/// Why nothing more is expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Finish {
+    /// The job is done: also a last line without an end is one.
+    Done,
+    /// We were told to stop, and an app may be in the middle of a line.
+    Told,
 }
 
 pub struct Follower {
@@ -120,7 +129,7 @@ impl Follower {
                 // Whoever reads opens files; somebody has to close them.
                 self.next_look.get_or_insert_with(|| Instant::now() + CROWDED);
             }
-            self.publish(false);
+            self.publish(None);
         }
     }
 
@@ -157,17 +166,17 @@ impl Follower {
             (None, false) => self.seen.crowded.then_some(CROWDED),
         };
         self.next_look = pause.map(|pause| Instant::now() + pause);
-        self.publish(false);
+        self.publish(None);
         Ok(())
     }
 
-    fn publish(&self, finishing: bool) {
+    fn publish(&self, finishing: Option<Finish>) {
         let Some(catalog) = &self.catalog else { return };
         self.view.send_modify(|view| {
             if view.files.len() != catalog.files().len() || !same(&view.files, catalog.files()) {
                 view.files = catalog.files().into();
             }
-            view.finishing |= finishing;
+            view.finishing = view.finishing.or(finishing);
         });
     }
 
@@ -183,7 +192,7 @@ impl Follower {
             let told = self.life.phase() == Phase::Draining;
             let enough = begun > linger_until || self.life.time_left(FOR_OUTPUTS * 2) <= FOR_OUTPUTS;
             if !told || !recent || quiet || enough {
-                self.publish(true);
+                self.publish(Some(if told { Finish::Told } else { Finish::Done }));
                 return Ok(());
             }
             tokio::time::sleep(QUIET / 4).await;

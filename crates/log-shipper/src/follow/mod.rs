@@ -14,5 +14,5 @@ mod watch;
 
 pub use catalog::Catalog;
 pub use file::{Followed, NOT_TAKEN, Read};
-pub use follower::{Follower, View};
+pub use follower::{Finish, Follower, QUIET, View};
 pub use identity::{Head, Identity};

@@ -4,20 +4,18 @@ use std::{
     collections::{BTreeSet, HashMap, HashSet},
     fs::File,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, PoisonError},
     time::Duration,
 };
 
 use super::{
-    catalog::{Candidate, Catalog, is_excluded, means},
-    file::Followed,
+    catalog::{Candidate, Catalog, TELLING, is_excluded, means},
+    file::{Begin, Followed},
     identity::{Identity, begin_alike},
     siblings::{self, Sibling},
 };
-use crate::{config::Input, position::Saved};
+use crate::config::Input;
 
-/// A known head shorter than this does not tell one file from another.
-const TELLING: usize = 64;
 /// So long the copy of a file that was cut is looked for.
 const SEARCH: Duration = Duration::from_secs(2);
 
@@ -62,7 +60,8 @@ impl Catalog {
     /// The file was cut: what follows is a new one in its place. The rest of the old one may be in a copy.
     pub(super) fn begin_anew(&mut self, old: &Arc<Followed>, found: Candidate<'_>) -> Arc<Followed> {
         old.end();
-        self.follow(found, old.generation + 1, vec![0; self.lanes.len()])
+        let begin = Begin { generation: old.generation + 1, ..self.from(0) };
+        self.follow(found, begin)
     }
 
     /// Looks for the copies of files that were cut. It may take a moment until they are seen: their names move, too.
@@ -85,48 +84,16 @@ impl Catalog {
         }
     }
 
-    /// What was rotated while we were away: the file we were in, and those that came and went after it.
-    pub(super) fn adopt_saved(&mut self) {
-        for saved in std::mem::take(&mut self.saved) {
-            let inputs = Arc::clone(&self.inputs);
-            let Some((number, input)) = home(&inputs, &saved.shown) else { continue };
-            let mut siblings = siblings::rotated(&saved.home);
-            let begins_so = |sibling: &Sibling| {
-                saved.head.len >= TELLING
-                    && File::open(&sibling.path).is_ok_and(|file| siblings::begins_so(&saved.head, &file))
-            };
-            let ours = siblings.iter().position(|sibling| sibling.identity.may_be(&saved.identity));
-            let Some(ours) = ours.or_else(|| siblings.iter().position(begins_so)) else {
-                self.events.lost_sight(&saved.shown);
-                continue;
-            };
-            let ours = siblings.remove(ours);
-            let (starts, place) = (self.starts(&saved, 0), (saved.shown.as_path(), saved.home.as_path()));
-            self.adopt(number, input, place, &ours, starts, saved.generation);
-            // Clocks are coarse: of files of one moment it is not known which was first, and twice is better than never.
-            for sibling in siblings.into_iter().filter(|sibling| sibling.written >= ours.written) {
-                self.adopt(number, input, place, &sibling, vec![0; self.lanes.len()], 0);
-            }
-        }
-        self.order();
-    }
-
-    /// The copy of a file that was cut while we were away.
-    pub(super) fn adopt_copy(&mut self, cut: &Candidate<'_>, saved: &Saved) {
-        if let Some(copy) = siblings::copy_of(cut.real, &saved.head, saved.furthest()) {
-            let place = (cut.shown, cut.home);
-            self.adopt(cut.number, cut.input, place, &copy, self.starts(saved, 0), saved.generation);
-        }
-    }
-
-    /// Files that came and were rotated away again between two looks.
+    /// Files that were rotated away before we saw them under their own name: quicker than we look, or while nobody looked.
+    /// Of a log that is new to us, those that were there before us are not ours.
     pub(super) fn adopt_rotated(&mut self, named: &HashSet<PathBuf>) {
         let inputs = Arc::clone(&self.inputs);
         // Where they are, and the names they go by: a link leads from one to the other.
         let followed = self.files.iter().map(|file| (file.home.clone(), PathBuf::from(&file.origin.path)));
+        let saved = self.saved.iter().map(|saved| (saved.home.clone(), saved.shown.clone()));
         let named = named.iter().filter(|path| home(&inputs, path).is_some());
         let originals: HashMap<PathBuf, PathBuf> =
-            named.map(|path| (path.clone(), path.clone())).chain(followed).collect();
+            named.map(|path| (path.clone(), path.clone())).chain(saved).chain(followed).collect();
         let folders: BTreeSet<PathBuf> =
             originals.keys().filter_map(|path| path.parent().map(Path::to_owned)).collect();
         let mut there = HashSet::new();
@@ -134,23 +101,30 @@ impl Catalog {
         for folder in folders {
             for (original, sibling) in siblings::rotated_in(&folder, &originals) {
                 there.insert(sibling.identity);
-                if sibling.is_younger(self.begun) && !self.is_known(&sibling.identity) {
+                if self.is_known(&sibling.identity) {
+                    continue;
+                }
+                if self.homes.contains(&original) || sibling.is_younger(self.begun) {
                     new.push((original, sibling));
+                } else {
+                    self.done.insert(sibling.identity);
                 }
             }
         }
+        self.homes.extend(originals.keys().cloned());
         self.done.retain(|identity| there.contains(identity));
-        if new.is_empty() {
-            return;
-        }
-        new.sort_by(|(_, one), (_, other)| one.age(other));
-        for (original, sibling) in new {
-            let shown = &originals[&original];
-            if let Some((number, input)) = home(&inputs, shown) {
-                self.adopt(number, input, (shown, &original), &sibling, vec![0; self.lanes.len()], 0);
+        if !new.is_empty() {
+            new.sort_by(|(_, one), (_, other)| one.age(other));
+            for (original, sibling) in new {
+                let shown = &originals[&original];
+                if let Some((number, input)) = home(&inputs, shown) {
+                    self.adopt(number, input, (shown, &original), &sibling);
+                }
             }
+            // What was rotated away was written first.
+            self.files.sort_by_key(|file| !file.has_ended());
         }
-        self.order();
+        self.positions.lock().unwrap_or_else(PoisonError::into_inner).done(&self.done);
     }
 
     fn is_known(&self, identity: &Identity) -> bool {
@@ -159,30 +133,18 @@ impl Catalog {
     }
 
     /// Follows a file under the name that it had, to its end.
-    fn adopt(
-        &mut self,
-        number: usize,
-        input: &Input,
-        (shown, home): (&Path, &Path),
-        sibling: &Sibling,
-        starts: Vec<u64>,
-        generation: u32,
-    ) {
+    fn adopt(&mut self, number: usize, input: &Input, (shown, home): (&Path, &Path), sibling: &Sibling) {
         let Ok(found) = Candidate::open(number, input, shown, &sibling.path) else { return };
-        let found = Candidate { home, ..found };
         // While names move, another file may be there by now. The next look finds this one.
         if found.identity != sibling.identity || self.known.contains_key(&(number, found.identity)) {
             return;
         }
-        match self.copied_from(&found) {
-            Some(original) => drop(self.take_copy(&original, found)),
-            None => self.follow(found, generation, starts).end(),
+        if let Some(original) = self.copied_from(&found) {
+            self.take_copy(&original, found);
+            return;
         }
-    }
-
-    /// What was rotated away was written first.
-    fn order(&mut self) {
-        self.files.sort_by_key(|file| !file.has_ended());
+        let begin = self.remembered(&found, 0).unwrap_or_else(|| self.from(0));
+        self.follow(Candidate { home, ..found }, begin).end();
     }
 }
 
