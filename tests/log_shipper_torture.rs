@@ -23,6 +23,7 @@ mod writer;
 
 use std::{
     fs,
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool, atomic::Ordering},
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
@@ -74,18 +75,21 @@ impl Torture {
         fs::create_dir(dir.join("logs")).unwrap();
         let ledger = Arc::new(Ledger::new(WRITERS));
         let receiver = Receiver::start(&ledger, chance.fork());
-        let (disk, clock) = (TinyDisk::mount(), Clock::find(&dir));
+        let (disk, clock) = (TinyDisk::of(1024), Clock::find(&dir));
         Self { dir, disk, clock, ledger, receiver, chance, happened: Happened::default() }
     }
 
     fn run(mut self, time: Duration) {
         let stop = AtomicBool::new(false);
+        let mut sidecar = self.start();
+        // What was rotated before it was there for the first time is not its business.
+        let positions = self.positions();
+        assert!(eventually(PATIENCE, || fs::metadata(&positions).is_ok_and(|found| found.len() > 0)));
         thread::scope(|scope| {
             for number in 0..WRITERS {
                 let writer = Writer::new(number, &self.dir.join("logs"), &self.ledger, self.chance.fork());
                 scope.spawn(|| writer.run(&stop));
             }
-            let mut sidecar = self.start();
             let end = Instant::now() + time;
             while Instant::now() < end {
                 thread::sleep(Duration::from_millis(50 + self.chance.below(900)));
@@ -97,17 +101,20 @@ impl Torture {
         });
     }
 
+    fn positions(&self) -> PathBuf {
+        self.disk.as_deref().unwrap_or(&self.dir).join("positions")
+    }
+
     fn start(&self) -> Sidecar {
-        let state = self.disk.as_deref().unwrap_or(&self.dir).join("positions");
         let config = format!(
             "inputs:\n  - paths: ['{}/logs/*.log']\nstate_file: {}\noutputs:\n  - elasticsearch: {{url: '{}', index: t}}\n    \
              batch_bytes: 64KiB\n    retry: {{first: 20ms, most: 200ms}}\n",
             self.dir.display(),
-            state.display(),
+            self.positions().display(),
             self.receiver.url()
         );
         let file = self.dir.put("config.yaml", config);
-        let start = Sidecar::start(env!("CARGO_BIN_EXE_log-shipper")).args(["--config", &file, "--log-level", "debug"]);
+        let start = Sidecar::start(env!("CARGO_BIN_EXE_log-shipper")).args(["--config", &file, "--log-level", "warn"]);
         match &self.clock {
             Some(clock) => clock.under(start).spawn(),
             None => start.spawn(),
@@ -127,7 +134,7 @@ impl Torture {
             }
             2 => {
                 sidecar.signal(Signal::TERM);
-                sidecar.wait_exit_within(PATIENCE);
+                assert_eq!(sidecar.wait_exit_within(PATIENCE), 0, "{}", sidecar.stderr());
                 self.happened.stops += 1;
                 self.start()
             }
@@ -157,10 +164,9 @@ impl Torture {
     /// No position can be written for a while; whoever is killed then has forgotten what arrived in that time.
     fn fill_the_disk(&mut self, sidecar: Sidecar) -> Sidecar {
         let Some(disk) = &self.disk else { return sidecar };
-        let before = self.arrived();
-        let fill = disk.join("fill");
+        let (before, fill) = (self.arrived(), disk.join("fill"));
         // It is full when writing fails.
-        let _ = fs::write(&fill, vec![0; 1 << 20]);
+        let _ = fs::write(&fill, vec![0; 2 << 20]);
         self.happened.full_disks += 1;
         thread::sleep(Duration::from_millis(self.chance.below(2000)));
         let sidecar = if self.chance.one_in(2) {
@@ -171,12 +177,8 @@ impl Torture {
         } else {
             sidecar
         };
-        fs::remove_file(self.dir_of_disk().join("fill")).unwrap();
+        fs::remove_file(fill).unwrap();
         sidecar
-    }
-
-    fn dir_of_disk(&self) -> &std::path::Path {
-        self.disk.as_deref().unwrap_or(&self.dir)
     }
 
     fn arrived(&self) -> u64 {
@@ -192,38 +194,6 @@ impl Torture {
     fn judge(&self, sidecar: &Sidecar) {
         let all = eventually(PATIENCE, || self.ledger.count().lost == 0);
         let rss = sidecar.rss_kib();
-        if !all {
-            println!("{}", sidecar.admin_get("/files").1);
-            println!(
-                "{}",
-                String::from_utf8_lossy(
-                    &std::process::Command::new("sh")
-                        .arg("-c")
-                        .arg(format!("cd {}/logs; ls -ltri; wc -l *", self.dir.display()))
-                        .output()
-                        .unwrap()
-                        .stdout
-                )
-            );
-            std::process::Command::new("cp")
-                .args(["-a", self.dir.join("logs").to_str().unwrap(), "/tmp/tlogs"])
-                .status()
-                .unwrap();
-            for (writer, from, _) in self.ledger.missing() {
-                for file in fs::read_dir(self.dir.join("logs")).unwrap().flatten() {
-                    let text = fs::read_to_string(file.path()).unwrap();
-                    if let Some(at) = text.find(&format!("w{writer} {from} ")) {
-                        println!(
-                            "w{writer} {from} is in {:?} at {at} of {} ino {}",
-                            file.path(),
-                            text.len(),
-                            std::os::unix::fs::DirEntryExt::ino(&file)
-                        );
-                    }
-                }
-            }
-            println!("{}", sidecar.stderr());
-        }
         sidecar.signal(Signal::TERM);
         let code = sidecar.wait_exit_within(PATIENCE);
         let (count, happened, untold) = (self.ledger.count(), &self.happened, self.receiver.untold());

@@ -6,15 +6,15 @@ use std::sync::{
 };
 
 #[derive(Clone, Debug)]
-pub struct Chance(Arc<AtomicU64>);
+pub(crate) struct Chance(Arc<AtomicU64>);
 
 impl Chance {
-    pub fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(Arc::new(AtomicU64::new(seed)))
     }
 
     /// One of its own for another thread.
-    pub fn fork(&self) -> Self {
+    pub(crate) fn fork(&self) -> Self {
         Self::new(self.next())
     }
 
@@ -28,11 +28,11 @@ impl Chance {
     }
 
     /// Less than `end`.
-    pub fn below(&self, end: u64) -> u64 {
+    pub(crate) fn below(&self, end: u64) -> u64 {
         self.next() % end
     }
 
-    pub fn one_in(&self, many: u64) -> bool {
+    pub(crate) fn one_in(&self, many: u64) -> bool {
         self.below(many) == 0
     }
 }

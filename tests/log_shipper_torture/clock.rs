@@ -6,21 +6,21 @@ use test_kit::{Start, TempDir};
 
 use crate::chance::Chance;
 
-pub struct Clock {
+pub(crate) struct Clock {
     library: PathBuf,
     /// What it says is added to the time.
     offset: PathBuf,
 }
 
 impl Clock {
-    pub fn find(dir: &TempDir) -> Option<Self> {
+    pub(crate) fn find(dir: &TempDir) -> Option<Self> {
         let folders = fs::read_dir("/usr/lib").ok()?.flatten();
         let library =
             folders.map(|folder| folder.path().join("faketime/libfaketime.so.1")).find(|path| path.exists())?;
         Some(Self { library, offset: dir.put("clock", "+0\n").into() })
     }
 
-    pub fn under(&self, start: Start) -> Start {
+    pub(crate) fn under(&self, start: Start) -> Start {
         start
             .env("LD_PRELOAD", &self.library)
             .env("FAKETIME_TIMESTAMP_FILE", &self.offset)
@@ -30,7 +30,7 @@ impl Clock {
     }
 
     /// Somewhere within a day, in either direction.
-    pub fn jump(&self, chance: &Chance) {
+    pub(crate) fn jump(&self, chance: &Chance) {
         let seconds = chance.below(86_400);
         let sign = if chance.one_in(2) { '+' } else { '-' };
         fs::write(&self.offset, format!("{sign}{seconds}\n")).unwrap();

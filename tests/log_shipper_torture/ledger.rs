@@ -25,25 +25,25 @@ struct Books {
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Count {
-    pub written: u64,
-    pub lost: u64,
+pub(crate) struct Count {
+    pub(crate) written: u64,
+    pub(crate) lost: u64,
     /// Arrived again, with whatever id.
-    pub again: u64,
+    pub(crate) again: u64,
     /// Arrived again with another id: they are twice in the index.
-    pub twice: u64,
+    pub(crate) twice: u64,
     /// Came after a later one of the same writer, the first time.
-    pub reordered: u64,
-    pub torn: u64,
+    pub(crate) reordered: u64,
+    pub(crate) torn: u64,
     /// The most lines of one request.
-    pub largest: u64,
+    pub(crate) largest: u64,
 }
 
 #[derive(Debug)]
-pub struct Ledger(Mutex<Books>);
+pub(crate) struct Ledger(Mutex<Books>);
 
 impl Ledger {
-    pub fn new(writers: usize) -> Self {
+    pub(crate) fn new(writers: usize) -> Self {
         let writers = (0..writers).map(|_| Lines::default()).collect();
         Self(Mutex::new(Books { writers, ..Books::default() }))
     }
@@ -53,7 +53,7 @@ impl Ledger {
     }
 
     /// The next number of a writer, which is going to write it.
-    pub fn write(&self, writer: usize) -> u64 {
+    pub(crate) fn write(&self, writer: usize) -> u64 {
         let mut books = self.books();
         let lines = &mut books.writers[writer];
         lines.arrived.push(0);
@@ -62,12 +62,12 @@ impl Ledger {
     }
 
     /// All lines of a writer before this one have arrived.
-    pub fn complete(&self, writer: usize) -> u64 {
+    pub(crate) fn complete(&self, writer: usize) -> u64 {
         self.books().writers[writer].complete
     }
 
     /// A document has arrived. Its id is a hash, so that hours of them have room.
-    pub fn arrive(&self, id: u64, line: Option<(usize, u64)>) {
+    pub(crate) fn arrive(&self, id: u64, line: Option<(usize, u64)>) {
         let mut books = self.books();
         let Books { writers, ids, count } = &mut *books;
         let known = line.and_then(|(writer, number)| Some((writers.get_mut(writer)?, number)));
@@ -90,12 +90,12 @@ impl Ledger {
         }
     }
 
-    pub fn request(&self, lines: u64) {
+    pub(crate) fn request(&self, lines: u64) {
         let mut books = self.books();
         books.count.largest = books.count.largest.max(lines);
     }
 
-    pub fn count(&self) -> Count {
+    pub(crate) fn count(&self) -> Count {
         let books = self.books();
         let written = books.writers.iter().map(|lines| lines.written).sum();
         let arrived = |lines: &Lines| lines.arrived.iter().filter(|arrived| **arrived > 0).count() as u64;
@@ -104,7 +104,7 @@ impl Ledger {
     }
 
     /// The first of each writer that is missing, for the failure's text.
-    pub fn missing(&self) -> Vec<(usize, u64, u64)> {
+    pub(crate) fn missing(&self) -> Vec<(usize, u64, u64)> {
         let books = self.books();
         let gaps = books.writers.iter().enumerate().filter(|(_, lines)| lines.complete < lines.written);
         gaps.map(|(writer, lines)| (writer, lines.complete, lines.written)).collect()

@@ -15,7 +15,7 @@ use std::{
 use crate::{chance::Chance, ledger::Ledger};
 
 #[derive(Debug)]
-pub struct Receiver {
+pub(crate) struct Receiver {
     addr: SocketAddr,
     state: Arc<State>,
 }
@@ -32,7 +32,7 @@ struct State {
 }
 
 impl Receiver {
-    pub fn start(ledger: &Arc<Ledger>, chance: Chance) -> Self {
+    pub(crate) fn start(ledger: &Arc<Ledger>, chance: Chance) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
         let state = Arc::new(State {
@@ -61,27 +61,27 @@ impl Receiver {
         Self { addr, state }
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.addr)
     }
 
     /// As `kill -9` does it: every connection ends where it is, and nobody answers.
-    pub fn go_away(&self) {
+    pub(crate) fn go_away(&self) {
         self.state.is_gone.store(true, Ordering::Relaxed);
         for connection in self.state.connections.lock().unwrap().drain(..) {
             let _ = connection.shutdown(Shutdown::Both);
         }
     }
 
-    pub fn come_back(&self) {
+    pub(crate) fn come_back(&self) {
         self.state.is_gone.store(false, Ordering::Relaxed);
     }
 
-    pub fn get_well(&self) {
+    pub(crate) fn get_well(&self) {
         self.state.is_well.store(true, Ordering::Relaxed);
     }
 
-    pub fn untold(&self) -> u64 {
+    pub(crate) fn untold(&self) -> u64 {
         self.state.untold.load(Ordering::Relaxed)
     }
 }

@@ -26,7 +26,7 @@ enum Rotation {
     CopyAndCut,
 }
 
-pub struct Writer {
+pub(crate) struct Writer {
     number: usize,
     path: PathBuf,
     file: File,
@@ -40,14 +40,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    pub fn new(number: usize, folder: &Path, ledger: &Arc<Ledger>, chance: Chance) -> Self {
+    pub(crate) fn new(number: usize, folder: &Path, ledger: &Arc<Ledger>, chance: Chance) -> Self {
         let path = folder.join(format!("w{number}.log"));
         let rotation = [Rotation::Numbers, Rotation::Dates, Rotation::CopyAndCut][number % 3];
         let (rotated, ledger) = (VecDeque::new(), Arc::clone(ledger));
         Self { number, file: opened(&path), path, rotation, rotated, rotations: 0, next: 0, ledger, chance }
     }
 
-    pub fn run(mut self, stop: &AtomicBool) {
+    pub(crate) fn run(mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::Relaxed) {
             self.write();
             if self.chance.one_in(60) {

@@ -78,6 +78,8 @@ pub struct Positions {
     numbers: HashMap<usize, u64>,
     next: u64,
     disk: Option<Disk>,
+    /// Everything is known that an earlier process knew: from now on the journal is ours.
+    taken_over: bool,
     /// Why it is not on disk at the moment.
     trouble: Option<String>,
 }
@@ -112,6 +114,7 @@ impl Positions {
             numbers: HashMap::new(),
             next: 0,
             disk: None,
+            taken_over: false,
             trouble: None,
         }
     }
@@ -128,7 +131,7 @@ impl Positions {
         }
         let memory = load(&journal).map_err(problem)?;
         let disk = Disk { path: path.to_owned(), journal, bytes: 0, compact: 0 };
-        let positions = Self { disk: Some(disk), ..Self::in_memory(lanes) };
+        let positions = Self { disk: Some(disk), done: memory.done.clone(), ..Self::in_memory(lanes) };
         Ok((positions, memory))
     }
 
@@ -182,8 +185,14 @@ impl Positions {
         self.append(&lines);
     }
 
+    /// Everything is known that an earlier process knew.
+    pub fn take_over(&mut self) {
+        self.taken_over = true;
+        self.rewrite();
+    }
+
     /// Writes everything anew, which also repairs what a full disk has left. An error stays until it works again.
-    pub fn rewrite(&mut self) {
+    fn rewrite(&mut self) {
         let Some(disk) = &mut self.disk else { return };
         let mut lines = String::new();
         for (number, name) in self.lanes.iter().enumerate() {
@@ -226,11 +235,11 @@ impl Positions {
 
     fn append(&mut self, lines: &str) {
         let Some(disk) = &mut self.disk else { return };
-        if lines.is_empty() {
+        if lines.is_empty() || !self.taken_over {
             return;
         }
         // After trouble the end of the journal may be half a line.
-        if self.trouble.is_some() || disk.bytes == 0 || disk.bytes > SHORT.max(disk.compact * 4) {
+        if self.trouble.is_some() || disk.bytes > SHORT.max(disk.compact * 4) {
             self.rewrite();
         } else if let Err(error) = disk.journal.write_all(lines.as_bytes()) {
             self.trouble = Some(format!("{}: {error}", disk.path.display()));

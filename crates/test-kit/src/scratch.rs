@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     ops::Deref,
     path::Path,
-    process::Command,
+    process::{Command, Stdio},
     sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
@@ -41,15 +41,20 @@ impl Deref for TempDir {
     }
 }
 
-/// A disk of 64 KiB to fill up. Needs root, so only tests behind the feature `privileged` can use it.
+/// A small disk to fill up. Needs root, so only tests behind the feature `privileged` can use it.
 #[derive(Debug)]
 pub struct TinyDisk(TempDir);
 
 impl TinyDisk {
     pub fn mount() -> Option<Self> {
+        Self::of(64)
+    }
+
+    pub fn of(kib: u64) -> Option<Self> {
         let dir = TempDir::new();
-        let mount = ["-t", "tmpfs", "-o", "size=64k", "tmpfs"];
-        let mounted = Command::new("mount").args(mount).arg(&*dir).status();
+        let size = format!("size={kib}k");
+        let mount = ["-t", "tmpfs", "-o", &size, "tmpfs"];
+        let mounted = Command::new("mount").args(mount).arg(&*dir).stderr(Stdio::null()).status();
         mounted.is_ok_and(|status| status.success()).then_some(Self(dir))
     }
 }

@@ -172,6 +172,7 @@ impl Catalog {
         self.adopt_rotated(named);
         if std::mem::take(&mut self.first) {
             self.forget_lost();
+            self.positions.lock().unwrap_or_else(PoisonError::into_inner).take_over();
         }
         seen.leaving = self.let_go(&present);
         seen.crowded = self.close_idle();
