@@ -129,7 +129,7 @@ fn a_batch_that_fits_only_in_part_is_taken_back_and_written_once_there_is_room()
     bench.log(&numbered(0..20_000));
     let out = bench.path("out/all.log");
     // Files may not become larger than this, which is in the middle of a batch and of a line.
-    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -f 131; exec \"$0\" \"$@\""];
+    let limited = ["sh", "-c", "trap '' XFSZ; ulimit -S -f 131; exec \"$0\" \"$@\""];
     let sidecar = ready(bench.start(&output(&bench, "out/all.log", "")).under(limited));
     let line = sidecar.wait_log(|line| line.field("why").contains("nothing of this batch is in it"));
     assert!(line.field("why").contains("file too large"), "{}", line.raw);

@@ -19,8 +19,8 @@ use std::{num::NonZeroUsize, str::FromStr, sync::Arc};
 use common::{Failure, config::Section};
 
 pub use self::labels::Labels;
-pub use super::template::Template;
 use self::{deliver::Sender, encode::Encoder};
+pub use super::template::Template;
 use super::{
     Deliver, Encode, Ship,
     gzip::Compression,

@@ -98,8 +98,7 @@ impl Opened {
 
     fn write(&mut self, bytes: &[u8], sync: bool) -> Result<(), String> {
         let written = self.handle.write_all(bytes);
-        let written =
-            written.and_then(|()| if sync && self.is_regular { self.handle.sync_data() } else { Ok(()) });
+        let written = written.and_then(|()| if sync && self.is_regular { self.handle.sync_data() } else { Ok(()) });
         let Err(error) = written else { return Ok(()) };
         // All or nothing: half of a batch would be there twice.
         match self.handle.set_len(self.length) {

@@ -139,7 +139,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["", "/logs/", "/logs/{}", "/logs/{tag", "/logs/tag}", "/logs/%Q", "/logs/%L", "/logs/%", "/logs/%s.%3N"] {
+        for text in
+            ["", "/logs/", "/logs/{}", "/logs/{tag", "/logs/tag}", "/logs/%Q", "/logs/%L", "/logs/%", "/logs/%s.%3N"]
+        {
             assert!(text.parse::<Path>().is_err(), "{text}");
         }
     }
