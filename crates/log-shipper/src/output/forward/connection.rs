@@ -206,6 +206,13 @@ impl Connection {
     }
 }
 
+impl Drop for Connection {
+    /// As far as it goes without waiting: a server takes a TLS connection that just ends for one that broke.
+    fn drop(&mut self) {
+        let _ = Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
 /// The next thing the server says.
 async fn read_reply(
     stream: &mut (impl AsyncRead + Unpin),

@@ -60,7 +60,7 @@ impl Sender {
                 Form::Json => "application/json",
             },
             // What a 400 says about which entries is needed whole.
-            expect: Expect::codes((200..300).chain([400])),
+            expect: Expect::default().and(400),
             max_reply: LONGEST_ANSWER,
         };
         let servers = Servers::new(&loki.web, &asked, endpoint)?;
@@ -149,7 +149,9 @@ impl Sender {
 }
 
 fn failed(error: &Error) -> Verdict {
-    let why = format!("{error}{}", hint(error));
+    let why = error.to_string();
+    let hint = if why.contains("no org id") { " (set tenant)" } else { hint(error) };
+    let why = format!("{why}{hint}");
     match error.kind() {
         Kind::Status(413) => Verdict::TooLarge(why),
         // What one part of Loki takes may be too large for the next one.
