@@ -179,6 +179,12 @@ impl Events {
         tracing::warn!(output, path = %path.display(), bytes, "cut a line that was never finished; it is sent again");
     }
 
+    pub fn too_many_streams(&self, output: &str, most: usize) {
+        if self.is_news(format!("streams {output}")) {
+            tracing::warn!(output, most, "too many different labels; further streams get those of their file only");
+        }
+    }
+
     pub fn type_refused(&self, output: &str) {
         tracing::warn!(output, "the server refuses _type, as all since version 8 do: sent without it from now on");
     }

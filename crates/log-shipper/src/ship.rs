@@ -19,6 +19,7 @@ use crate::{
     fill::Filler,
     follow::{Catalog, Follower, View},
     lane::Lane,
+    output::Reports,
     position::{Memory, Positions, Problem},
     status::Status,
 };
@@ -68,7 +69,8 @@ fn parts(
     let mut parts = JoinSet::new();
     for (number, output) in config.outputs.iter().enumerate() {
         events.output(&output.name);
-        let (encode, deliver) = output.ship.open()?;
+        let (encode, mut deliver) = output.ship.open()?;
+        deliver.report_to(Reports::new(&output.name, events));
         let filler = Filler::new(number, output, Arc::clone(&inputs), encode, Arc::clone(events), Arc::clone(&look));
         let lane = Lane {
             number,

@@ -32,6 +32,13 @@ pub fn pack(body: &[u8]) -> Vec<u8> {
     written(packed, body, write::GzEncoder::finish).unwrap_or_default()
 }
 
+/// All that is left of a file.
+pub fn pack_into(from: &mut impl Read, to: impl Write) -> io::Result<()> {
+    let mut packed = write::GzEncoder::new(to, Level::fast());
+    io::copy(from, &mut packed)?;
+    packed.finish().map(drop)
+}
+
 /// What we packed ourselves.
 pub fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
     let plain = write::GzDecoder::new(Vec::with_capacity(packed.len() * 8));

@@ -9,6 +9,7 @@ pub mod loki;
 mod parts;
 mod reports;
 mod stdout;
+mod template;
 pub mod web;
 
 use std::{fmt::Debug, future::Future, io, pin::Pin, sync::Arc, time::Duration};
