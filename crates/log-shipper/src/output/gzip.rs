@@ -77,6 +77,16 @@ pub fn unpack(packed: &[u8]) -> io::Result<Vec<u8>> {
     Ok(plain)
 }
 
+/// How long a body is that was packed or was not: both formats say it, without looking into it.
+pub fn plain_len(body: &[u8]) -> usize {
+    let told = match Compression::of(body) {
+        Compression::None => None,
+        Compression::Gzip => body.last_chunk().map(|length| u64::from(u32::from_le_bytes(*length))),
+        Compression::Zstd => zstd::zstd_safe::get_frame_content_size(body).ok().flatten(),
+    };
+    told.and_then(|length| usize::try_from(length).ok()).unwrap_or(body.len())
+}
+
 /// The first bytes of what was packed; fewer where it is shorter or broken.
 pub fn beginning(packed: &[u8], most: usize) -> Vec<u8> {
     let mut plain = Vec::new();
@@ -108,6 +118,7 @@ mod tests {
             let packed = compression.pack(&body);
             assert_eq!((Compression::of(&packed), compression.encoding()), (compression, encoding));
             assert_eq!(unpack(&packed).unwrap(), body);
+            assert_eq!(plain_len(&packed), body.len());
             assert_eq!(beginning(&packed, 20), &body[..20]);
             assert!(compression == Compression::None || packed.len() < body.len() / 10);
         }

@@ -8,10 +8,36 @@ use tls::ClientTls;
 use tokio::time::Instant;
 use values::Span;
 
-use super::{Reports, gzip::Compression};
+use super::{
+    Reports,
+    gzip::{Compression, plain_len},
+};
 
 /// A server that failed is left alone for so long, while there are others.
 const REST: Duration = Duration::from_secs(30);
+
+/// A server that takes less than this in one request is asked for it each time anew.
+const SMALLEST: usize = 64 << 10;
+
+/// What a server was found to take in one request, before it is compressed: what came after a proxy unpacks it counts.
+#[derive(Debug, Default)]
+pub(super) struct Largest(Option<usize>);
+
+impl Largest {
+    pub(super) fn is_exceeded_by(&self, body: &[u8]) -> bool {
+        self.0.is_some_and(|largest| plain_len(body) > largest)
+    }
+
+    /// It did not take this.
+    pub(super) fn learn(&mut self, body: &[u8], reports: &Reports) {
+        let bytes = plain_len(body);
+        let half = (bytes / 2).max(SMALLEST);
+        if self.0.is_none_or(|largest| half < largest) {
+            self.0 = Some(half);
+            reports.tell(|events, output| events.too_large(output, bytes, half));
+        }
+    }
+}
 
 /// What is configured about servers that are all as good as each other.
 #[derive(Clone, Debug)]

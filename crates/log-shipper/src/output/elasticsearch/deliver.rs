@@ -21,14 +21,12 @@ use crate::{
         dead_letter::bury,
         gzip::Compression,
         on_a_thread,
-        web::{Asked, Servers, below, hint},
+        web::{Asked, Largest, Servers, below, hint},
     },
 };
 
 /// More of an answer is not read; the documents it would have told of are sent again.
 const LONGEST_ANSWER: usize = 8 << 20;
-/// A request is never split for being too large once it is this small; it is sent, and its documents one by one.
-const SMALLEST: usize = 64 << 10;
 /// When so many documents in a row are refused each alone, by a 400 for the whole request, it is not the documents.
 const MOST_LONE: u32 = 8;
 /// How often in one batch the server may change its mind about types.
@@ -44,8 +42,7 @@ pub(super) struct Sender {
     plain: Servers,
     asks_short: bool,
     types: Types,
-    /// What the server was found to take.
-    largest: Option<usize>,
+    largest: Largest,
     /// It has taken a request: what it refuses now is refused for itself.
     is_proven: bool,
     lone: u32,
@@ -57,7 +54,7 @@ impl Sender {
             method: "POST",
             content_type: "application/x-ndjson",
             // The reason for a 400 is needed whole.
-            expect: Expect::codes((200..300).chain([400])),
+            expect: Expect::default().and(400),
             max_reply: LONGEST_ANSWER,
         };
         let pipeline = settings.pipeline.as_deref().map(super::encoded);
@@ -72,7 +69,7 @@ impl Sender {
             asks_short: true,
             reports: Reports::default(),
             types,
-            largest: None,
+            largest: Largest::default(),
             is_proven: false,
             lone: 0,
             settings,
@@ -86,7 +83,7 @@ impl Sender {
         let mut turns = 0;
         while let Some(piece) = work.pop_front() {
             let piece = self.prepared(piece).await;
-            if piece.count > 1 && self.largest.is_some_and(|largest| piece.bytes.len() > largest) {
+            if piece.count > 1 && self.largest.is_exceeded_by(&piece.bytes) {
                 halve(&piece, &mut work);
                 continue;
             }
@@ -109,7 +106,7 @@ impl Sender {
                 }
                 Verdict::TooLarge(why) => {
                     if piece.count > 1 {
-                        self.too_large(piece.bytes.len());
+                        self.largest.learn(&piece.bytes, &self.reports);
                         halve(&piece, &mut work);
                     } else {
                         let problem = Problem { status: 413, kind: refused::TOO_LARGE.into(), reason: why };
@@ -206,14 +203,6 @@ impl Sender {
 
     fn proven(&mut self) {
         (self.is_proven, self.lone) = (true, 0);
-    }
-
-    fn too_large(&mut self, bytes: usize) {
-        let half = (bytes / 2).max(SMALLEST);
-        if self.largest.is_none_or(|largest| half < largest) {
-            self.largest = Some(half);
-            self.reports.tell(|events, output| events.too_large(output, bytes, half));
-        }
     }
 
     /// Gives up these documents, and counts them. Those that cannot be kept where they are to be come back, with the

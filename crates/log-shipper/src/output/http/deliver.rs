@@ -13,7 +13,7 @@ use crate::{
         dead_letter::bury,
         gzip::Compression,
         on_a_thread,
-        web::{Asked, Servers, hint},
+        web::{Asked, Largest, Servers, hint},
     },
 };
 
@@ -23,8 +23,7 @@ const REFUSED: &str = "refused";
 pub(super) struct Sender {
     http: Http,
     servers: Servers,
-    /// What the receiver was found to take.
-    largest: Option<usize>,
+    largest: Largest,
     reports: Reports,
 }
 
@@ -37,7 +36,7 @@ impl Sender {
             max_reply: MAX_BODY,
         };
         let servers = Servers::new(&http.web, &asked, str::to_owned)?;
-        Ok(Self { servers, http, largest: None, reports: Reports::default() })
+        Ok(Self { servers, http, largest: Largest::default(), reports: Reports::default() })
     }
 
     /// What is left of the batch when something has to wait stays in it.
@@ -46,8 +45,9 @@ impl Sender {
         let mut work = VecDeque::from([whole]);
         let mut arrived = 0;
         while let Some(piece) = work.pop_front() {
-            let is_known = self.largest.is_some_and(|largest| piece.bytes.len() > largest);
-            if is_known && let Some(halves) = piece.halves(self.http.format) {
+            if self.largest.is_exceeded_by(&piece.bytes)
+                && let Some(halves) = piece.halves(self.http.format)
+            {
                 halves.into_iter().rev().for_each(|half| work.push_front(half));
                 continue;
             }
@@ -59,7 +59,7 @@ impl Sender {
             let refused = match error.kind() {
                 Kind::Status(413) => match piece.halves(self.http.format) {
                     Some(halves) => {
-                        self.too_large(piece.bytes.len());
+                        self.largest.learn(&piece.bytes, &self.reports);
                         halves.into_iter().rev().for_each(|half| work.push_front(half));
                         continue;
                     }
@@ -97,13 +97,6 @@ impl Sender {
         self.reports.tell(|events, output| events.sent(output, bytes.len()));
         let request = Request { headers: encoding.into_iter().collect(), body: Some(bytes), is_repeatable: true };
         self.servers.send(&request).await.map(drop)
-    }
-
-    fn too_large(&mut self, bytes: usize) {
-        if self.largest.is_none_or(|largest| bytes / 2 < largest) {
-            self.largest = Some(bytes / 2);
-            self.reports.tell(|events, output| events.too_large(output, bytes, bytes / 2));
-        }
     }
 }
 
