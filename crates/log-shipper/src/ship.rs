@@ -48,9 +48,9 @@ pub async fn run(mut live: Live<Config>, events: Events, status: Status, life: L
             return ended;
         }
         view.send_modify(|view| view.leaving = true);
-        // Whoever does not end in time is dropped with the set.
+        // Whoever does not end in time is ended, and has let go of the positions then.
         let _ = timeout(CHANGEOVER, all(&mut parts)).await;
-        drop(parts);
+        parts.shutdown().await;
         let memory = positions.lock().unwrap_or_else(PoisonError::into_inner).memory();
         known = Some((config.state.clone(), memory));
     }
