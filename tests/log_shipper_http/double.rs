@@ -122,9 +122,9 @@ fn it_answers_as_the_real_one_did() {
 
 #[test]
 fn the_old_one_demands_types() {
-    // As the documentation of 6.8 has it: no such server could be had.
+    // No such server could be had: the words are those that users of 6.8 quote (elastic/elasticsearch#93762).
     let double = ElasticServer::ruled(Rules { version: Version::Six, ..Rules::default() });
-    let wanted = "400 action_request_validation_exception: Validation Failed: 1: type is missing; 2: type is missing;";
+    let wanted = "400 action_request_validation_exception: Validation Failed: 1: type is missing;2: type is missing;";
     let body = [ONE, &ONE.replace("\"1\"", "\"2\"")].concat();
     assert_eq!(asked(double.addr(), "/_bulk", NDJSON, &body), wanted);
     let typed = ONE.replace(",\"_id\"", ",\"_type\":\"_doc\",\"_id\"");

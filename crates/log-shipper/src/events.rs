@@ -162,6 +162,7 @@ impl Events {
     pub fn retried(&self, output: &str, attempt: u32, why: &str, pause: Duration) {
         self.retries.with_label_values(&[output]).inc();
         let before = self.troubles().insert(output.to_owned(), why.to_owned());
+        let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
         match before.is_some_and(|before| before == why) {
             true => tracing::debug!(output, attempt, why, again_in = %Span(pause), "not delivered"),
             false => tracing::warn!(output, attempt, why, again_in = %Span(pause), "not delivered"),

@@ -151,8 +151,8 @@ fn read<'a>(rules: &Rules, plain: &'a [u8]) -> Result<Vec<(Action, &'a [u8])>, A
     if problems.is_empty() {
         return Ok(documents);
     }
-    let told: String = (1..).zip(problems).map(|(number, problem)| format!(" {number}: {problem};")).collect();
-    Err(refused(400, "action_request_validation_exception", &format!("Validation Failed:{told}")))
+    let told: String = (1..).zip(problems).map(|(number, problem)| format!("{number}: {problem};")).collect();
+    Err(refused(400, "action_request_validation_exception", &format!("Validation Failed: {told}")))
 }
 
 fn action(line: &[u8], number: usize) -> Result<Action, Answer> {

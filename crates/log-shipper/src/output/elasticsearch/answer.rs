@@ -244,6 +244,8 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn each(body: &str) -> Items {
@@ -330,5 +332,30 @@ mod tests {
             assert_eq!(problem(400, body.as_bytes()).to_string(), told);
         }
         assert!(problem(400, &[b'x'; 5000]).reason.len() < 310);
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_cut_anywhere_never_says_more_than_it_did(statuses in vec(prop_oneof![200..300_u16, 400..600_u16], 1..20), cut in 0..2000_usize) {
+            let items: Vec<_> = statuses.iter().map(|status| format!("{{\"create\":{{\"status\":{status}}}}}")).collect();
+            let body = format!("{{\"took\":1,\"errors\":true,\"items\":[{}]}}", items.join(","));
+            let is_bad = |status: &u16| !(200..300).contains(status) && *status != 409;
+            match read(&body.as_bytes()[..cut.min(body.len())], statuses.len() as u64) {
+                Answer::All => prop_assert!(false, "{body}"),
+                Answer::Other => prop_assert!(cut < body.len()),
+                Answer::Each(items) => {
+                    let told: Vec<_> = items.failed.iter().map(|(at, problem)| (*at, problem.status)).collect();
+                    let known = statuses[..items.answered].iter().copied().enumerate();
+                    prop_assert_eq!(told, known.filter(|(_, status)| is_bad(status)).collect::<Vec<_>>());
+                    prop_assert!(cut < body.len() || items.answered == statuses.len());
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read(body in vec(any::<u8>(), 0..200)) {
+            read(&body, 3);
+            problem(400, &body);
+        }
     }
 }
