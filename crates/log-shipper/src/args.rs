@@ -113,7 +113,7 @@ impl Args {
         let output = Output {
             name: "stdout".into(),
             selects: Select::All,
-            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw } }),
+            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw }, names_files: false }),
             batch: Batch { pause: Duration::ZERO, ..Batch::default() },
             retry: Retry::default(),
         };

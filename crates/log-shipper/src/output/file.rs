@@ -83,7 +83,7 @@ impl Ship for File {
     fn open(&self) -> Result<(Box<dyn Encode>, Box<dyn Deliver>), Failure> {
         let encoder = Lines {
             path: self.path.clone(),
-            shape: self.shape,
+            shape: self.shape.clone(),
             clock: Writer::default(),
             parts: Parts::default(),
             last: None,
@@ -112,9 +112,8 @@ impl Encode for Lines {
             self.path.write(record, &mut self.name);
             self.last = Some((record.origin.tag.clone(), second));
         }
-        let shape = self.shape;
-        let clock = &mut self.clock;
-        self.parts.add(&self.name, |_| {}, |body| lines::line(shape, clock, record, body));
+        let Self { shape, clock, parts, name, .. } = self;
+        parts.add(name, |_| {}, |body| lines::line(shape, clock, 0, record, body));
     }
 
     fn size(&self) -> usize {

@@ -1,9 +1,11 @@
 //! Where records go. An output is one file: how it writes records down ([`Encode`]), and how it sends them ([`Deliver`]).
 
+mod discard;
 pub mod elasticsearch;
 pub mod file;
 pub mod forward;
 pub mod gzip;
+pub mod layout;
 mod lines;
 pub mod loki;
 mod parts;
@@ -17,7 +19,7 @@ use common::{Failure, config::Section};
 
 use crate::{fill::Batch, record::Record};
 
-pub use {lines::Shape, reports::Reports, stdout::Stdout};
+pub use {discard::Discard, lines::Shape, reports::Reports, stdout::Stdout};
 
 /// Every output: its key in the config file, and how its settings are read there. A new one is a file and a line here.
 pub const KINDS: [(&str, Read); 6] = [
