@@ -10,7 +10,16 @@ use values::Span;
 
 use crate::{config::TooLong, fill::Batch, follow::Followed};
 
+/// Somebody else who is told of files, in words of his own.
+pub trait Observer: Send + Sync {
+    fn found(&self, path: &str);
+    /// It is not there any more, or another one is.
+    fn gone(&self, path: &str);
+    fn cut(&self, path: &str);
+}
+
 pub struct Events {
+    observer: Option<Box<dyn Observer>>,
     records: IntCounterVec,
     read_bytes: IntCounterVec,
     sent_bytes: IntCounterVec,
@@ -31,11 +40,11 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn new(registry: &Registry) -> Result<Self, Failure> {
-        Self::registered(registry).map_err(|error| Failure::bug(error.to_string()))
+    pub fn new(registry: &Registry, observer: Option<Box<dyn Observer>>) -> Result<Self, Failure> {
+        Self::registered(registry, observer).map_err(|error| Failure::bug(error.to_string()))
     }
 
-    fn registered(registry: &Registry) -> common::prometheus::Result<Self> {
+    fn registered(registry: &Registry, observer: Option<Box<dyn Observer>>) -> common::prometheus::Result<Self> {
         let name = |suffix: &str| format!("log_shipper_{suffix}");
         let gauge = |suffix: &str, help: &str| kept(registry, IntGauge::new(name(suffix), help)?);
         let counter = |suffix: &str, help: &str| kept(registry, IntCounter::new(name(suffix), help)?);
@@ -45,6 +54,7 @@ impl Events {
         let durations = HistogramOpts::new(name("send_duration_seconds"), "How long an output took for a batch.")
             .buckets(vec![0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0]);
         let events = Self {
+            observer,
             records: counters("records_total", "Records that an output has for good.", &["output"])?,
             read_bytes: counters("read_bytes_total", "Bytes of the files that an output has for good.", &["output"])?,
             sent_bytes: counters("sent_bytes_total", "Bytes of the bodies that were sent.", &["output"])?,
@@ -63,6 +73,12 @@ impl Events {
             said: Mutex::default(),
         };
         Ok(events)
+    }
+
+    fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            tell(observer.as_ref());
+        }
     }
 
     /// Series that exist from the start, so that an alert on their rate sees the first step too.
@@ -86,6 +102,7 @@ impl Events {
 
     pub fn found(&self, file: &Followed) {
         self.found.inc();
+        self.observe(|observer| observer.found(&file.origin.path));
         let from = file.starts.iter().min().copied().unwrap_or(0);
         tracing::info!(path = file.origin.path, tag = file.origin.tag, from, size = file.size(), "following");
     }
@@ -98,6 +115,7 @@ impl Events {
 
     pub fn rotated(&self, file: &Followed) {
         self.rotated.inc();
+        self.observe(|observer| observer.gone(&file.origin.path));
         tracing::info!(path = file.origin.path, left = file.size().saturating_sub(file.least_acked()), "rotated");
     }
 
@@ -107,6 +125,7 @@ impl Events {
 
     pub fn cut(&self, file: &Followed, lost: u64) {
         self.cut.inc();
+        self.observe(|observer| observer.cut(&file.origin.path));
         self.cut_bytes.inc_by(lost);
         match lost {
             0 => tracing::info!(path = file.origin.path, "cut and begun anew"),

@@ -215,10 +215,8 @@ mod tests {
     fn arrows_go_as_deep_as_the_record() {
         let arrows = |body| line(&[Piece::Arrows], body);
         assert_eq!(arrows(Body::Line(b"a \"b\"")), r#"{"host"=>"h", "log"=>"a "b""}"#);
-        let json = Json {
-            members: [r#""a":{"b":[1,2.5,true,null,{}],"c":"\u00e9"}"#, r#""d":[]"#],
-            has_timestamp: false,
-        };
+        let json =
+            Json { members: [r#""a":{"b":[1,2.5,true,null,{}],"c":"\u00e9"}"#, r#""d":[]"#], has_timestamp: false };
         let wanted = r#"{"host"=>"h", "a"=>{"b"=>[1, 2.5, true, nil, {}], "c"=>"é"}, "d"=>[]}"#;
         assert_eq!(arrows(Body::Json(json)), wanted);
         let fields = [Field { name: "n", value: Value::Integer(1) }, Field { name: "o", value: Value::Null }];
