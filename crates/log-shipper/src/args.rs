@@ -77,6 +77,10 @@ struct OwnArgs {
     #[arg(long, env = "LOG_DIR", hide = true)]
     log_dir: Option<PathBuf>,
 
+    /// A peer's file that is not there, where that peer was called and told nothing.
+    #[arg(skip)]
+    instead_of: Option<&'static str>,
+
     #[command(flatten)]
     common: CommonArgs,
 }
@@ -95,13 +99,14 @@ impl Arguments for Args {
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage> {
         let world = World::of_this_process();
-        match dialect::called_as(argv, &world)? {
+        match dialect::called_as(argv)? {
             Called::Peer(name, argv) => {
                 let (common, dialect) = dialect::parse(name, &argv, Self::DEFAULTS, &world)?;
                 Ok(Self { common, spelling: Spelling::Peer(Box::new(dialect), Box::new(world)) })
             }
-            Called::Own(argv) => {
-                let own: OwnArgs = typed(&argv, Self::DEFAULTS)?;
+            Called::Own(argv, instead_of) => {
+                let mut own: OwnArgs = typed(&argv, Self::DEFAULTS)?;
+                own.instead_of = instead_of;
                 Ok(Self { common: own.common.clone(), spelling: Spelling::Own(Box::new(own)) })
             }
         }
@@ -142,6 +147,10 @@ impl OwnArgs {
             Some(file) => yaml::read(file)?,
             None => self.flags(),
         };
+        if let Some(file) = self.instead_of {
+            let paths: Vec<_> = self.paths().iter().map(|path| path.display().to_string()).collect();
+            tracing::info!(file, reads = paths.join(", "), "the file is not there: lines go to standard output");
+        }
         config.until = match &self.exit_when {
             _ if self.one_shot => Until::EndOfFiles,
             Some(file) => Until::Exists(file.clone()),
@@ -163,7 +172,7 @@ impl OwnArgs {
         let output = Output {
             name: "stdout".into(),
             selects: Select::All,
-            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw }, names_files: false }),
+            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw }, names: None }),
             batch: Batch { pause: Duration::ZERO, ..Batch::default() },
             retry: Retry::default(),
         };

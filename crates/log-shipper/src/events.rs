@@ -12,10 +12,10 @@ use crate::{config::TooLong, fill::Batch, follow::Followed};
 
 /// Somebody else who is told of files, in words of his own.
 pub trait Observer: Send + Sync {
-    fn found(&self, path: &str);
+    /// A new one, or one that was cut and begins anew.
+    fn found(&self, file: &Followed);
     /// It is not there any more, or another one is.
-    fn gone(&self, path: &str);
-    fn cut(&self, path: &str);
+    fn gone(&self, file: &Followed);
 }
 
 pub struct Events {
@@ -102,7 +102,7 @@ impl Events {
 
     pub fn found(&self, file: &Followed) {
         self.found.inc();
-        self.observe(|observer| observer.found(&file.origin.path));
+        self.observe(|observer| observer.found(file));
         let from = file.starts.iter().min().copied().unwrap_or(0);
         tracing::info!(path = file.origin.path, tag = file.origin.tag, from, size = file.size(), "following");
     }
@@ -115,7 +115,7 @@ impl Events {
 
     pub fn rotated(&self, file: &Followed) {
         self.rotated.inc();
-        self.observe(|observer| observer.gone(&file.origin.path));
+        self.observe(|observer| observer.gone(file));
         tracing::info!(path = file.origin.path, left = file.size().saturating_sub(file.least_acked()), "rotated");
     }
 
@@ -125,7 +125,6 @@ impl Events {
 
     pub fn cut(&self, file: &Followed, lost: u64) {
         self.cut.inc();
-        self.observe(|observer| observer.cut(&file.origin.path));
         self.cut_bytes.inc_by(lost);
         match lost {
             0 => tracing::info!(path = file.origin.path, "cut and begun anew"),

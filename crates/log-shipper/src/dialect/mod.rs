@@ -37,7 +37,8 @@ pub enum Dialect {
 /// Whose arguments these are.
 pub enum Called {
     Peer(&'static str, Vec<OsString>),
-    Own(Vec<OsString>),
+    /// Our own; maybe because this file of a peer is not there.
+    Own(Vec<OsString>, Option<&'static str>),
 }
 
 /// What their files are read with.
@@ -75,30 +76,31 @@ fn pod_began() -> Option<SystemTime> {
 
 /// Under whose name we were called: by the name of the binary, by the first argument, or by nothing but a file of theirs
 /// at its place.
-pub fn called_as(argv: &[OsString], _world: &World) -> Result<Called, Usage> {
+pub fn called_as(argv: &[OsString]) -> Result<Called, Usage> {
     let known = |name: &str| NAMES.into_iter().find(|known| *known == name);
     let program = argv.first().map(|path| Path::new(path).file_name().unwrap_or_default().to_string_lossy());
-    let own = || argv.get(..1).unwrap_or_default().to_vec();
     if let Some(name) = program.and_then(|program| known(&program)) {
-        return Ok(peer(name, argv.to_vec()).unwrap_or_else(|| Called::Own(own())));
+        return Ok(peer(name, argv.to_vec()));
     }
     let first = argv.get(1).map(|word| word.to_string_lossy()).unwrap_or_default();
     let (asked, rest) = match (first.strip_prefix("--dialect="), argv.get(2)) {
         (Some(name), _) => (name.to_owned(), &argv[2..]),
         (None, Some(name)) if first == "--dialect" => (name.to_string_lossy().into_owned(), &argv[3..]),
         _ if known(&first).is_some() => (first.into_owned(), &argv[2..]),
-        _ if argv.len() == 1 => return Ok(by_file().unwrap_or_else(|| Called::Own(own()))),
-        _ => return Ok(Called::Own(argv.to_vec())),
+        _ if argv.len() == 1 => return Ok(by_file().unwrap_or_else(|| Called::Own(argv.to_vec(), None))),
+        _ => return Ok(Called::Own(argv.to_vec(), None)),
     };
     let problem = || format!("--dialect \"{asked}\": expected one of {}", NAMES.join(", "));
     let name = known(&asked).ok_or_else(|| Usage::Wrong(vec![problem()]))?;
-    Ok(peer(name, [&[OsString::from(name)], rest].concat()).unwrap_or_else(|| Called::Own(own())))
+    Ok(peer(name, [&[OsString::from(name)], rest].concat()))
 }
 
 /// Their own way to be told nothing is a file at its place. Without that, our own is better than theirs.
-fn peer(name: &'static str, argv: Vec<OsString>) -> Option<Called> {
-    let default = file_of(name).filter(|_| argv.len() == 1);
-    default.is_none_or(|file| Path::new(file).exists()).then_some(Called::Peer(name, argv))
+fn peer(name: &'static str, argv: Vec<OsString>) -> Called {
+    match file_of(name).filter(|file| argv.len() == 1 && !Path::new(file).exists()) {
+        Some(missing) => Called::Own(argv, Some(missing)),
+        None => Called::Peer(name, argv),
+    }
 }
 
 fn file_of(name: &str) -> Option<&'static str> {

@@ -17,6 +17,7 @@ use common::{CommonArgs, Exit, Failure, Usage, args::Listen};
 use crate::{
     config::{Batch, Config, Input, Lines, Output, Retry, Select, Start, State, Tag, Until},
     events::Observer,
+    follow::{Followed, Identity},
     output::{Shape, Stdout},
 };
 
@@ -153,8 +154,9 @@ impl Flags {
         if !(self.follows() && self.retries()) {
             let missing: Vec<_> = self.files.iter().filter(|file| !is_there(file)).collect();
             if missing.len() == self.files.len() {
-                let problems = missing.into_iter().map(|file| unopened(file)).collect();
-                return Err(Failure { exit: Exit::Other(1), problems });
+                // In its own words, which are no lines of a log.
+                missing.into_iter().for_each(|file| eprintln!("{NAME}: {}", unopened(file)));
+                return Err(Failure { exit: Exit::Other(1), problems: Vec::new() });
             }
         }
         let input = |file: &PathBuf| Input {
@@ -172,10 +174,12 @@ impl Flags {
             ..Input::default()
         };
         let names_files = self.verbose || (self.files.len() > 1 && !self.quiet);
+        let name = |file: &PathBuf| (absolute(file).to_string_lossy().into_owned(), file.display().to_string());
+        let names = names_files.then(|| Arc::new(self.files.iter().map(name).collect()));
         let output = Output {
             name: "stdout".into(),
             selects: Select::All,
-            ship: Arc::new(Stdout { shape: Shape::Raw, names_files }),
+            ship: Arc::new(Stdout { shape: Shape::Raw, names }),
             batch: Batch { pause: Duration::ZERO, ..Batch::default() },
             retry: Retry::default(),
         };
@@ -233,11 +237,12 @@ fn unopened(file: &Path) -> String {
     }
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What is known of a file that was typed.
+#[derive(Clone, Debug)]
 enum Seen {
     /// It is there at the start, and that is no news.
     Expected,
-    There,
+    There(Identity),
     Gone,
 }
 
@@ -245,10 +250,10 @@ enum Seen {
 struct Words(Mutex<BTreeMap<String, (String, Seen)>>);
 
 impl Words {
-    fn say(&self, path: &str, words: impl FnOnce(&str, Seen) -> (Option<String>, Seen)) {
+    fn say(&self, file: &Followed, words: impl FnOnce(&str, &Seen) -> (Option<String>, Seen)) {
         let mut files = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((name, seen)) = files.get_mut(path) {
-            let (text, now) = words(name, *seen);
+        if let Some((name, seen)) = files.get_mut(&file.origin.path) {
+            let (text, now) = words(name, seen);
             *seen = now;
             if let Some(text) = text {
                 eprintln!("{NAME}: {text}");
@@ -258,28 +263,26 @@ impl Words {
 }
 
 impl Observer for Words {
-    fn found(&self, path: &str) {
-        self.say(path, |name, seen| {
+    fn found(&self, file: &Followed) {
+        let identity = file.identity();
+        self.say(file, |name, seen| {
             let text = match seen {
                 Seen::Expected => None,
-                Seen::There => Some(format!("'{name}' has been replaced;  following new file")),
+                Seen::There(known) if *known == identity => Some(format!("{name}: file truncated")),
+                Seen::There(_) => Some(format!("'{name}' has been replaced;  following new file")),
                 Seen::Gone => Some(format!("'{name}' has appeared;  following new file")),
             };
-            (text, Seen::There)
+            (text, Seen::There(identity))
         });
     }
 
-    fn gone(&self, path: &str) {
-        if !Path::new(path).exists() {
-            self.say(path, |name, seen| {
+    fn gone(&self, file: &Followed) {
+        if !Path::new(&file.origin.path).exists() {
+            self.say(file, |name, seen| {
                 let text = format!("'{name}' has become inaccessible: No such file or directory");
-                ((seen != Seen::Gone).then_some(text), Seen::Gone)
+                ((!matches!(seen, Seen::Gone)).then_some(text), Seen::Gone)
             });
         }
-    }
-
-    fn cut(&self, path: &str) {
-        self.say(path, |name, seen| (Some(format!("{name}: file truncated")), seen));
     }
 }
 

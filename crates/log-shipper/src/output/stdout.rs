@@ -1,6 +1,7 @@
 //! To our own standard output, which a container runtime keeps as the log of this container.
 
 use std::{
+    collections::BTreeMap,
     io::{self, Write},
     sync::Arc,
 };
@@ -13,19 +14,22 @@ use crate::{fill::Batch, record::Record};
 #[derive(Clone, Debug)]
 pub struct Stdout {
     pub shape: Shape,
-    /// Whether it is said which file the lines are from, each time it is another.
-    pub names_files: bool,
+    /// What files are called, by their paths. Where it is given, it is said which file the lines are from, each time it
+    /// is another.
+    pub names: Option<Arc<BTreeMap<String, String>>>,
 }
 
 pub(super) fn read(section: &mut Section) -> Arc<dyn Ship> {
-    Arc::new(Stdout { shape: section.parsed("format").unwrap_or(Shape::Raw), names_files: false })
+    Arc::new(Stdout { shape: section.parsed("format").unwrap_or(Shape::Raw), names: None })
 }
 
 impl Ship for Stdout {
     fn open(&self) -> Result<(Box<dyn Encode>, Box<dyn Deliver>), Failure> {
         let lines = Lines::new(self.shape.clone());
-        let encode: Box<dyn Encode> =
-            if self.names_files { Box::new(Named { lines, body: Vec::new(), last: None }) } else { Box::new(lines) };
+        let encode: Box<dyn Encode> = match &self.names {
+            Some(names) => Box::new(Named { lines, names: Arc::clone(names), body: Vec::new(), last: None }),
+            None => Box::new(lines),
+        };
         Ok((encode, Box::new(Writer)))
     }
 }
@@ -33,6 +37,7 @@ impl Ship for Stdout {
 /// Lines under the name of their file.
 struct Named {
     lines: Lines,
+    names: Arc<BTreeMap<String, String>>,
     /// What is done; the lines of the last file come after it.
     body: Vec<u8>,
     last: Option<String>,
@@ -44,7 +49,7 @@ impl Encode for Named {
         if self.last.as_ref() != Some(path) {
             self.body.append(&mut self.lines.seal());
             let gap = if self.last.is_some() { "\n" } else { "" };
-            self.body.extend_from_slice(format!("{gap}==> {path} <==\n").as_bytes());
+            self.body.extend_from_slice(format!("{gap}==> {} <==\n", self.names.get(path).unwrap_or(path)).as_bytes());
             self.last = Some(path.clone());
         }
         self.lines.record(record);

@@ -33,7 +33,7 @@ pub(super) fn stdout(section: &mut Section) -> Option<Arc<dyn Ship>> {
         }
     };
     section.no_effect(&["workers"]);
-    Some(Arc::new(Stdout { shape: Shape::Layout(pieces.into()), names_files: false }))
+    Some(Arc::new(Stdout { shape: Shape::Layout(pieces.into()), names: None }))
 }
 
 fn text(text: &str) -> Piece {
