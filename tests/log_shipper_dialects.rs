@@ -11,6 +11,8 @@ mod called;
 mod fluent_bit;
 #[path = "log_shipper_dialects/fluent_bit_errors.rs"]
 mod fluent_bit_errors;
+#[path = "log_shipper_dialects/fluentd.rs"]
+mod fluentd;
 #[path = "log_shipper_dialects/tail.rs"]
 mod tail;
 

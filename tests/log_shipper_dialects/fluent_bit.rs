@@ -1,6 +1,6 @@
 //! Fluent Bit's configurations, and what comes out at the other end.
 
-use std::fs;
+use std::{fs, thread, time::Duration};
 
 use test_kit::{HookServer, Reply, Request, Sidecar, Signal, forward::ForwardServer, loki::LokiServer};
 
@@ -183,6 +183,8 @@ fn files_that_were_there_begin_at_their_end_and_later_ones_at_their_beginning() 
     let bench = Bench::new();
     fs::create_dir_all(bench.dir.join("logs")).unwrap();
     bench.append("logs/a.log", "before\n");
+    // When a file was made cannot be set: only time makes it older than the process.
+    thread::sleep(Duration::from_millis(100));
     let config = "[INPUT]\n Name tail\n Path DIR/logs/*.log\n Read_from_Head Off\n Exclude_Path DIR/logs/no*.log\n\
                   [OUTPUT]\n Name stdout\n Match *\n Format json_lines\n Json_Date_Key false\n[OUTPUT]\n Name null\n Match *\n";
     let sidecar = bench.running("fluent-bit", config);
@@ -191,6 +193,18 @@ fn files_that_were_there_begin_at_their_end_and_later_ones_at_their_beginning() 
     bench.append("logs/no.log", "not this\n");
     bench.append("logs/b.log", "new\n");
     wait_stdout(&sidecar, "{\"log\":\"after\"}\n{\"log\":\"new\"}\n");
+}
+
+#[test]
+fn a_file_that_is_younger_than_the_process_begins_at_its_beginning() {
+    let bench = Bench::new();
+    let config = "[INPUT]\n Name tail\n Path DIR/*.log\n[OUTPUT]\n Name stdout\n Match *\n Format json_lines\n \
+                  Json_Date_Key false\n";
+    let file = bench.put("fluent-bit.conf", config);
+    let sidecar = bench.called("fluent-bit").args(["-c", &file]).spawn();
+    // It may be there before anybody looks for the first time.
+    bench.append("a.log", "first\n");
+    wait_stdout(&sidecar, "{\"log\":\"first\"}\n");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The command lines and files of other programs: read as they are, and turned into [`Config`].
 
 pub mod fluent_bit;
+pub mod fluentd;
 pub mod section;
 pub mod tail;
 
@@ -19,18 +20,19 @@ use common::{
 };
 
 use crate::{
-    config::{Config, State},
+    config::{Config, Start, State},
     events::Observer,
     yaml::STATE,
 };
 
 /// The programs whose place we can take.
-pub const NAMES: [&str; 2] = [fluent_bit::NAME, tail::NAME];
+pub const NAMES: [&str; 3] = [fluent_bit::NAME, fluentd::NAME, tail::NAME];
 
 /// What was typed for one of them.
 #[derive(Clone, Debug)]
 pub enum Dialect {
     FluentBit(Box<fluent_bit::Flags>),
+    Fluentd(fluentd::Flags),
     Tail(tail::Flags),
 }
 
@@ -42,19 +44,39 @@ pub enum Called {
 }
 
 /// What their files are read with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct World {
     pub environment: BTreeMap<String, String>,
     /// When the pod began, if we are in one: the files of its containers are younger.
-    pub began: Option<SystemTime>,
+    pod_began: Option<SystemTime>,
+    /// When this process did.
+    began: SystemTime,
 }
+
+/// File systems stamp times by a clock that ticks: a file that was made after us may look older.
+const TICK: Duration = Duration::from_millis(20);
 
 const STATE_VARIABLE: &str = "LOG_SHIPPER_STATE_FILE";
 
 impl World {
     pub fn of_this_process() -> Self {
         let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        Self { environment: std::env::vars_os().filter_map(text).collect(), began: pod_began() }
+        Self {
+            environment: std::env::vars_os().filter_map(text).collect(),
+            pod_began: pod_began(),
+            began: SystemTime::now() - TICK,
+        }
+    }
+
+    /// Where files begin that no position is known of. Their default, and what `false` says, is the end of those that
+    /// are there already. Of the files of our own pod nothing is old: where nobody said so, lines that were written
+    /// before we came are not lost.
+    pub fn start(&self, from_head: Option<bool>) -> Start {
+        match from_head {
+            Some(true) => Start::Head,
+            Some(false) => Start::Since(self.began),
+            None => Start::Since(self.pod_began.map_or(self.began, |pod| pod.min(self.began))),
+        }
     }
 
     /// Where positions go: where the variable says, or else where a file says.
@@ -106,6 +128,7 @@ fn peer(name: &'static str, argv: Vec<OsString>) -> Called {
 fn file_of(name: &str) -> Option<&'static str> {
     match name {
         fluent_bit::NAME => Some(fluent_bit::FILE),
+        fluentd::NAME => Some(fluentd::FILE),
         _ => None,
     }
 }
@@ -139,6 +162,12 @@ pub fn parse(
             common.admin_flag = Some("HTTP_Port or SIDECAR_ADMIN_ADDR");
             Dialect::FluentBit(Box::new(flags))
         }
+        fluentd::NAME => {
+            let flags: fluentd::Flags = typed(argv, defaults)?;
+            flags.settle(world, &mut common);
+            common.check_config |= flags.dry_run;
+            Dialect::Fluentd(flags)
+        }
         _ => {
             let flags: tail::Flags = typed(&tail::modern(argv), defaults)?;
             flags.asked()?;
@@ -153,6 +182,7 @@ impl Dialect {
     pub fn load(&self, world: &World) -> Result<Config, Failure> {
         match self {
             Self::FluentBit(flags) => flags.load(world),
+            Self::Fluentd(flags) => flags.load(world),
             Self::Tail(flags) => flags.load(),
         }
     }
@@ -165,6 +195,23 @@ pub fn attach(dialect: Option<&Dialect>, sidecar: &Sidecar) -> Option<Box<dyn Ob
             fluent_bit::api::attach(sidecar);
             None
         }
+        Dialect::Fluentd(_) => None,
         Dialect::Tail(flags) => flags.observer(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_files_of_the_own_pod_begin_at_their_beginning() {
+        let began = SystemTime::UNIX_EPOCH + Duration::from_secs(100);
+        let pod = began - Duration::from_secs(50);
+        let world = |pod_began| World { environment: BTreeMap::new(), pod_began, began };
+        assert_eq!(world(Some(pod)).start(None), Start::Since(pod));
+        assert_eq!(world(Some(pod)).start(Some(false)), Start::Since(began));
+        assert_eq!(world(Some(pod)).start(Some(true)), Start::Head);
+        assert_eq!(world(None).start(None), Start::Since(began));
     }
 }

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     config::{Input, Lines, Start, Tag, TooLong},
-    dialect::section::{Entry, Section},
+    dialect::{
+        World,
+        section::{Entry, Section},
+    },
     join::Join,
     parse::{Format, multiline::Rules, pattern},
 };
@@ -49,7 +52,7 @@ const LOOKING: [&str; 9] = [
 /// Positions are in a journal of our own.
 const DATABASE: [&str; 4] = ["db.sync", "db.locking", "db.journal_mode", "db.compare_filename"];
 
-pub(super) fn read(mut section: Section, parsers: &Parsers, young: Start) -> Option<(Input, Said)> {
+pub(super) fn read(mut section: Section, parsers: &Parsers, world: &World) -> Option<(Input, Said)> {
     let Some(name) = section.entry("name").or_else(|| section.entry("plugin")) else {
         section.problem("Name: required");
         section.forget();
@@ -72,7 +75,7 @@ pub(super) fn read(mut section: Section, parsers: &Parsers, young: Start) -> Opt
         tag: tag(&mut section),
         paths,
         exclude: section.list("exclude_path"),
-        start: start(&mut section, young),
+        start: start(&mut section, world),
         ignore_older: section.read("ignore_older", seconds).filter(|age| !age.is_zero()),
         lines: lines(&mut section),
         join,
@@ -109,18 +112,13 @@ fn tag(section: &mut Section) -> Tag {
     }
 }
 
-/// Where nothing is said it is `young`.
-fn start(section: &mut Section, young: Start) -> Start {
+fn start(section: &mut Section, world: &World) -> Start {
     section.refused_unless(
         "read_newly_discovered_files_from_head",
         true,
         "files that come later are read from their beginning, or lines would be lost",
     );
-    match section.switch("read_from_head") {
-        Some(true) => Start::Head,
-        Some(false) => Start::Tail,
-        None => young,
-    }
+    world.start(section.switch("read_from_head"))
 }
 
 fn lines(section: &mut Section) -> Lines {

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use common::{CommonArgs, Failure};
 
 pub use self::flags::Flags;
+pub(super) use self::units::seconds;
 use self::{
     classic::{Document, Variables},
     output::{Around, Names},
@@ -38,7 +39,7 @@ use super::{
     section::{Findings, Section},
 };
 use crate::{
-    config::{Config, Input, Start, Until},
+    config::{Config, Input, Until},
     parse::Format,
     yaml::POLL,
 };
@@ -137,8 +138,7 @@ fn build(sections: Sections, service: &Service, world: &World, findings: &Findin
             findings.problem(&nothing, format_args!("there is no {kind}: expected one at least"));
         }
     }
-    let young = world.began.map_or(Start::Tail, Start::Since);
-    let read = inputs.into_iter().filter_map(|section| input::read(section, &parsers, young));
+    let read = inputs.into_iter().filter_map(|section| input::read(section, &parsers, world));
     let (mut inputs, said): (Vec<Input>, Vec<_>) = read.unzip();
     for section in filters {
         filter::apply(section, &mut inputs);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use values::{ByteSize, Span};
 
 /// `5`, `0.5`, `10s`, `5m`, `2h`, `1d`: a bare number is seconds.
-pub(super) fn seconds(text: &str) -> Result<Duration, &'static str> {
+pub(in crate::dialect) fn seconds(text: &str) -> Result<Duration, &'static str> {
     const EXPECTED: &str = "expected a time such as 5, 0.5, 30s, 5m, 2h or 1d";
     if let Ok(seconds) = text.parse::<f64>() {
         return Duration::try_from_secs_f64(seconds).map_err(|_| EXPECTED);
