@@ -7,8 +7,7 @@ use test_kit::{Signal, Start, eventually};
 use crate::{Bench, PATIENCE, wait_stdout};
 
 fn tail(bench: &Bench, args: &[&str]) -> Start {
-    let start = bench.called("tail").args(args).env("SIDECAR_ADMIN_ADDR", "off");
-    start
+    bench.called("tail").args(args).env("SIDECAR_ADMIN_ADDR", "off")
 }
 
 #[test]

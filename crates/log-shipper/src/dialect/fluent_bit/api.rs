@@ -60,14 +60,19 @@ const NAMES: [(&str, &str); 6] = [
 fn outputs(registry: &Registry) -> Vec<Output> {
     let families = registry.gather();
     let sum = |metric: &str, output: &str| {
-        let metrics = families.iter().filter(|family| family.name() == metric).flat_map(|family| family.get_metric());
+        let metrics = families
+            .iter()
+            .filter(|family| family.name() == metric)
+            .flat_map(common::prometheus::proto::MetricFamily::get_metric);
         let of_output = |metric: &&common::prometheus::proto::Metric| {
             metric.get_label().iter().any(|label| label.name() == "output" && label.value() == output)
         };
         metrics.filter(of_output).map(|metric| metric.get_counter().get_value()).sum::<f64>()
     };
     let records = families.iter().filter(|family| family.name() == NAMES[0].1);
-    let labels = records.flat_map(|family| family.get_metric()).flat_map(|metric| metric.get_label());
+    let labels = records
+        .flat_map(common::prometheus::proto::MetricFamily::get_metric)
+        .flat_map(common::prometheus::proto::Metric::get_label);
     let names = labels.filter(|label| label.name() == "output").map(|label| label.value().to_owned());
     names.map(|name| Output { numbers: NAMES.map(|(theirs, ours)| (theirs, sum(ours, &name))), name }).collect()
 }

@@ -116,7 +116,8 @@ impl Document {
                         current = Some(Section::new(title, kind.trim(), "", place, &self.findings));
                     }
                     _ => {
-                        self.findings.problem(&place, format_args!("\"{trimmed}\": expected a section such as [INPUT]"))
+                        self.findings
+                            .problem(&place, format_args!("\"{trimmed}\": expected a section such as [INPUT]"));
                     }
                 }
             } else {
@@ -155,7 +156,7 @@ impl Document {
         }
         let mut found = file_watch::Found::default();
         found.add(&file_watch::Target { path: target, recursive: false });
-        for (_, real) in &found.files {
+        for real in found.files.values() {
             self.read(real, Some(place));
         }
     }

@@ -29,7 +29,7 @@ pub(super) fn apply(mut section: Section, inputs: &mut [Input]) {
         _ => {
             match &name {
                 Some(name) => {
-                    section.wrong(name, "records are not filtered here yet, except for fields that are added")
+                    section.wrong(name, "records are not filtered here yet, except for fields that are added");
                 }
                 None => section.problem("Name: required"),
             }

@@ -85,7 +85,7 @@ fn labels(section: &mut Section, key: &str) -> Vec<(String, Template)> {
             match template {
                 Some(template) => labels.push((fit(name), template)),
                 None => {
-                    section.say(&entry, format_args!("\"{item}\": expected NAME=VALUE or $FIELD, not inside others"))
+                    section.say(&entry, format_args!("\"{item}\": expected NAME=VALUE or $FIELD, not inside others"));
                 }
             }
         }

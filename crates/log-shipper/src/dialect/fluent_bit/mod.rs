@@ -88,9 +88,9 @@ impl Flags {
                 continue;
             }
             if yaml::is_yaml(&path) {
-                yaml::read(&mut document, &path, Some(&place))
+                yaml::read(&mut document, &path, Some(&place));
             } else {
-                document.read(&path, Some(&place))
+                document.read(&path, Some(&place));
             }
         }
         parts.append(&mut document.sections);

@@ -114,7 +114,7 @@ impl<'w> Document<'w> {
         }
         let mut found = file_watch::Found::default();
         found.add(&file_watch::Target { path: target, recursive: false });
-        for (_, real) in &found.files {
+        for real in found.files.values() {
             self.read(real, Some(place));
         }
     }

@@ -96,8 +96,8 @@ pub(super) fn loki(section: &mut Section) -> Option<Arc<dyn Ship>> {
     web.auth = basic(section, "username", "password");
     let token = section.text("bearer_token_file").map(|path| Auth::Bearer(SecretSource::File(path.into())));
     web.auth = token.or(web.auth);
-    let mut tls = ClientTls::default();
-    tls.dangerously_skip_verification = section.switch("insecure_tls").unwrap_or(false);
+    let skip = section.switch("insecure_tls").unwrap_or(false);
+    let mut tls = ClientTls { dangerously_skip_verification: skip, ..ClientTls::default() };
     if let Some(path) = section.text("ca_cert") {
         tls.roots = Roots::File(path.into());
     }

@@ -82,7 +82,7 @@ pub(super) fn read(mut section: Section, world: &World) -> Option<Source> {
         }
     };
     let defaults = Input::default();
-    let longest = section.read("max_line_size", |text| text.parse::<values::ByteSize>());
+    let longest = section.read("max_line_size", str::parse::<values::ByteSize>);
     let start = world.start(section.switch("read_from_head"));
     let input = Input {
         tag: match tag.split_once('*') {
