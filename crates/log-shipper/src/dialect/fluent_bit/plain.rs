@@ -78,6 +78,7 @@ fn json(section: &mut Section, format: &Entry) -> Option<Vec<Piece>> {
 pub(super) fn file(section: &mut Section) -> Option<Arc<dyn Ship>> {
     let directory = section.text("path").unwrap_or_else(|| ".".into());
     let name = section.text("file");
+    let is_stdout = name.as_deref() == Some("stdout");
     let has_dates = section.switch("enable_strftime").unwrap_or(false);
     let literal = |part: &str| if has_dates { part.to_owned() } else { part.replace('%', "%%") };
     // Without a name it is the tag.
@@ -109,5 +110,9 @@ pub(super) fn file(section: &mut Section) -> Option<Arc<dyn Ship>> {
         &["template", "delimiter", "label_delimiter", "csv_column_names"],
         "only for formats that are not written here: expected plain, or no Format",
     );
+    if directory.trim_end_matches('/') == "/dev" && is_stdout {
+        // It is no file that could be written to the disk.
+        return Some(Arc::new(Stdout { shape: Shape::Layout(pieces.into()), names: None }));
+    }
     Some(Arc::new(File { path: path?, shape: Shape::Layout(pieces.into()), sync: true, rotate }))
 }
