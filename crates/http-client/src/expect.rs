@@ -18,6 +18,12 @@ impl Expect {
         Self(codes.into_iter().map(|code| code..=code).collect())
     }
 
+    /// These, and one more.
+    pub fn and(mut self, code: u16) -> Self {
+        self.0.push(code..=code);
+        self
+    }
+
     /// Whatever the answer is, there was one.
     pub fn any() -> Self {
         Self(vec![100..=999])
@@ -71,6 +77,7 @@ mod tests {
             assert!(expect.accepts(inside) && !expect.accepts(outside), "{text}");
         }
         assert!(Expect::any().accepts(503));
+        assert_eq!(Expect::default().and(400).to_string(), "200-299,400");
         assert_eq!(Expect::codes([200, 304]).to_string(), "200,304");
     }
 

@@ -49,8 +49,9 @@ const LONGEST_REASON: usize = 300;
 /// `"errors":false` stands before the documents, after what it took.
 const BEGINNING: usize = 128;
 
-pub(super) fn read(body: &[u8]) -> Answer {
-    if all_are_there(body) {
+/// What it says about so many documents.
+pub(super) fn read(body: &[u8], count: u64) -> Answer {
+    if all_are_there(body, count) {
         return Answer::All;
     }
     let mut found = Found::default();
@@ -63,14 +64,16 @@ pub(super) fn read(body: &[u8]) -> Answer {
     }
 }
 
-/// Whether it says so near its beginning: then nobody needs to read the rest, which is as long as the request. A quote
-/// inside of a string has a backslash before it, so this can be nothing but the name of a member.
-fn all_are_there(body: &[u8]) -> bool {
+/// Whether it says so near its beginning: then nobody needs to understand the rest, which is as long as the request. A
+/// quote inside of a string has a backslash before it, so these can be nothing but the names of members. Simple servers
+/// tell of no document at all then; who tells of some has to tell of all.
+fn all_are_there(body: &[u8], count: u64) -> bool {
     const NAME: &[u8] = b"\"errors\"";
     let begin = &body[..body.len().min(BEGINNING)];
     let Some(at) = memchr::memmem::find(begin, NAME) else { return false };
     let rest = begin[at + NAME.len()..].trim_ascii_start();
-    rest.strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"false"))
+    let is_good = rest.strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"false"));
+    is_good && [0, count].contains(&(memchr::memmem::find_iter(body, b"\"status\"").count() as u64))
 }
 
 /// What a request was refused for as a whole.
@@ -244,7 +247,7 @@ mod tests {
     use super::*;
 
     fn each(body: &str) -> Items {
-        match read(body.as_bytes()) {
+        match read(body.as_bytes(), 2) {
             Answer::Each(items) => items,
             other => panic!("{body}: {other:?}"),
         }
@@ -253,13 +256,16 @@ mod tests {
     #[test]
     fn a_good_answer_is_known_by_its_beginning() {
         for body in [
-            r#"{"took":30,"errors":false,"items":[{"create":{"_index":"a","sta"#,
+            r#"{"took":30,"errors":false,"items":[{"create":{"_index":"a","status":201}},{"create":{"status":201}}]}"#,
             r#"{"took":30,"ingest_took":4,"errors" : false}"#,
             "{\n  \"errors\" : false,\n",
             r#"{"errors":false,"items":[]}"#,
         ] {
-            assert_eq!(read(body.as_bytes()), Answer::All, "{body}");
+            assert_eq!(read(body.as_bytes(), 2), Answer::All, "{body}");
         }
+        // It says nothing about the second.
+        let one = each(r#"{"errors":false,"items":[{"create":{"status":201}}]}"#);
+        assert_eq!((one.answered, one.failed), (1, vec![]));
         // What a document says is not what the server says.
         let quoted = r#"{"errors":true,"items":[{"create":{"status":400,"error":"\"errors\":false"}}]}"#;
         assert_eq!(each(quoted).failed.len(), 1);
@@ -304,7 +310,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_none() {
         for body in ["", "{}", "<html>ok</html>", "[]", r#"{"errors":true}"#, r#"{"acknowledged":true}"#, "\0\0"] {
-            assert_eq!(read(body.as_bytes()), Answer::Other, "{body}");
+            assert_eq!(read(body.as_bytes(), 2), Answer::Other, "{body}");
         }
         // Its first document says nothing that could be understood.
         assert_eq!(each(r#"{"errors":true,"items":[{}]}"#).answered, 0);
