@@ -322,3 +322,20 @@ fn a_reload_takes_up_what_was_changed() {
     bench.append("a.log", "2\n");
     wait_stdout(&sidecar, "{\"log\":\"1\"}\n[{\"log\":\"2\"}]\n");
 }
+
+#[test]
+fn http_gets_an_array_with_dates() {
+    let (bench, server) = (Bench::new(), HookServer::start());
+    let config = format!(
+        "[PARSER]\n Name mine\n Format json\n Time_Key ts\n Time_Format %s\n[INPUT]\n Name tail\n Path DIR/a.log\n \
+         Read_from_Head On\n Parser mine\n[OUTPUT]\n Name http\n Match *\n Host 127.0.0.1\n Port {}\n URI /logs\n \
+         Header X-A b c\n",
+        server.addr().port()
+    );
+    bench.append("a.log", "{\"ts\":1,\"n\":1}\n{\"ts\":2,\"n\":2}\n");
+    let _sidecar = bench.running("fluent-bit", &config);
+    let request = server.wait_requests(1).remove(0);
+    assert_eq!((request.path.as_str(), request.header("x-a")), ("/logs", Some("b c")));
+    let wanted = serde_json::json!([{"date": 1.0, "n": 1}, {"date": 2.0, "n": 2}]);
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&request.body).unwrap(), wanted);
+}

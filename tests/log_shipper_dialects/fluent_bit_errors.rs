@@ -37,7 +37,7 @@ fn every_mistake_is_said_with_its_line() {
         "19: [OUTPUT] Id_Key: ids are made of the file and the offset: expected no Id_Key",
         "20: [OUTPUT]: Match: required, * for everything",
         "23: [FILTER] Name \"lua\": records are not filtered here yet, except for fields that are added",
-        "27: [OUTPUT] Name \"kafka\": expected es, opensearch, loki, forward, file, stdout or null",
+        "27: [OUTPUT] Name \"kafka\": expected es, opensearch, loki, http, forward, file, stdout or null",
     ];
     assert_eq!(said, wanted);
 }

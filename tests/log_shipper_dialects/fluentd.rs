@@ -173,7 +173,7 @@ fn every_mistake_is_said_with_its_line() {
         "7: <parse> @type \"csv\": expected none, json, regexp, nginx, apache2, ltsv, logfmt, syslog, multiline or cri",
         "11: <source> @type \"forward\": expected tail: only files are followed here",
         "13: <filter **>: only record_transformer with fields that are the same for all records is here yet",
-        "17: <match a> @type \"s3\": expected forward, elasticsearch, opensearch, loki, stdout, file, copy or null",
+        "17: <match a> @type \"s3\": expected forward, elasticsearch, opensearch, loki, http, stdout, file, copy or null",
         "19: <match **>: expected <server> in it",
         "21: <server> port \"x\": expected a number 1-65535",
         "21: <server>: host: required",
@@ -187,4 +187,22 @@ fn every_mistake_is_said_with_its_line() {
         lines
     };
     assert_eq!(sorted(said.iter().map(ToString::to_string).collect()), sorted(wanted));
+}
+
+#[test]
+fn http_gets_a_json_object_in_each_line() {
+    let (bench, server) = (Bench::new(), HookServer::start());
+    let config = source("h", "  <parse>\n    @type none\n  </parse>")
+        + &format!(
+            "<match h>\n  @type http\n  endpoint {}\n  headers {{\"X-A\":\"b\"}}\n  <auth>\n    method basic\n    \
+             username me\n    password secret\n  </auth>\n</match>\n",
+            server.url("/logs")
+        );
+    bench.append("h.log", "1\n2\n");
+    let _sidecar = bench.running("fluentd", &config);
+    let request = server.wait_requests(1).remove(0);
+    assert_eq!((request.method.as_str(), request.path.as_str()), ("POST", "/logs"));
+    assert_eq!(request.header("x-a"), Some("b"));
+    assert_eq!(request.header("authorization"), Some("Basic bWU6c2VjcmV0"));
+    assert_eq!(request.body, "{\"message\":\"1\"}\n{\"message\":\"2\"}\n");
 }

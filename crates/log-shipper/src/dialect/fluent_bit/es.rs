@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http_client::Auth;
+use http_client::{Auth, SecretSource};
+use values::Secret;
 
 use super::{
     classic::Variables,
@@ -12,7 +13,7 @@ use crate::{
     dialect::section::Section,
     output::{
         Ship,
-        elasticsearch::{Elasticsearch, Index, Op, TIMESTAMP},
+        elasticsearch::{CloudId, Elasticsearch, Index, Op, TIMESTAMP},
     },
 };
 
@@ -24,6 +25,16 @@ const IDS: [&str; 1] = ["generate_id"];
 
 pub(super) fn read(section: &mut Section, variables: &Variables) -> Option<Arc<dyn Ship>> {
     let mut web = Net::read(section, PORT, variables).web(section, "");
+    if let Some(CloudId { url }) = section.parsed("cloud_id") {
+        web.urls = vec![url];
+    }
+    let auth = section.text("cloud_auth");
+    if let Some((user, password)) = auth.as_ref().and_then(|auth| auth.split_once(':')) {
+        let password = SecretSource::Value(Secret::new(password));
+        web.auth = Some(Auth::Basic { user: user.into(), password });
+    } else if auth.is_some() {
+        section.problem("Cloud_Auth: expected USER:PASSWORD");
+    }
     let key = secret(section, "http_api_key").map(|key| Auth::Token("ApiKey", key));
     web.auth = web.auth.or(key);
     let index = index(section);
@@ -49,7 +60,6 @@ pub(super) fn read(section: &mut Section, variables: &Variables) -> Option<Arc<d
     section.no_effect(&TRACES);
     section.no_effect(&IDS);
     section.refused(&["id_key"], "ids are made of the file and the offset: expected no Id_Key");
-    section.refused(&["cloud_id", "cloud_auth"], "expected Host, Port 443, tls On, HTTP_User and HTTP_Passwd instead");
     section.refused_unless("replace_dots", false, "names of fields stay as they are");
     section.refused_unless("current_time_index", false, "the index is that of the time of the record");
     section.refused_unless("aws_auth", false, "requests are not signed for AWS");

@@ -47,7 +47,11 @@ pub(super) fn read(section: &mut Section, variables: &Variables) -> Option<Arc<d
     };
     let mode = match compression(section) {
         Compression::None => Mode::Forward,
-        _ => Mode::CompressedPackedForward,
+        Compression::Gzip => Mode::CompressedPackedForward,
+        Compression::Zstd => {
+            section.problem("Compress: expected gzip, which every receiver understands");
+            Mode::Forward
+        }
     };
     // Asked for unless somebody says no: without an acknowledgement a receiver that dies takes lines with it.
     let acks = section.switch("require_ack_response").unwrap_or(true);

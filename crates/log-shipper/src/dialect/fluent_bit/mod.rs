@@ -12,6 +12,7 @@ mod es;
 mod filter;
 mod flags;
 mod forward;
+mod http;
 mod input;
 mod loki;
 mod net;

@@ -135,7 +135,8 @@ pub(super) fn secret(section: &mut Section, key: &str) -> Option<SecretSource> {
 pub(super) fn compression(section: &mut Section) -> Compression {
     let read = |text: &str| match text.to_ascii_lowercase().as_str() {
         "gzip" => Ok(Compression::Gzip),
-        _ => Err("expected gzip"),
+        "zstd" => Ok(Compression::Zstd),
+        _ => Err("expected gzip or zstd"),
     };
     section.read("compress", read).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{classic::Variables, es, forward, loki, plain, service::Service};
+use super::{classic::Variables, es, forward, http, loki, plain, service::Service};
 use crate::{
     config::{Batch, Output, Retry, Select},
     dialect::section::Section,
@@ -52,14 +52,9 @@ pub(super) fn read(mut section: Section, around: &Around<'_>, names: &mut Names)
             section.no_effect(&["format", "workers"]);
             Some(Arc::new(Discard))
         }
-        // The place of `http`: http::read(&mut section, around.variables) once crate::output has one.
-        "http" => {
-            section.wrong(&name, "not here yet: expected es, opensearch, loki, forward, file, stdout or null");
-            section.forget();
-            return None;
-        }
+        "http" => http::read(&mut section, around.variables),
         _ => {
-            section.wrong(&name, "expected es, opensearch, loki, forward, file, stdout or null");
+            section.wrong(&name, "expected es, opensearch, loki, http, forward, file, stdout or null");
             section.forget();
             return None;
         }

@@ -7,6 +7,7 @@
 mod flags;
 mod format;
 mod forward;
+mod http;
 mod output;
 mod parse;
 mod pattern;

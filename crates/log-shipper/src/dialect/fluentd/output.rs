@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{forward, search, seconds};
+use super::{forward, http, search, seconds};
 use crate::{
     config::{Batch, Output, Retry, Select},
     dialect::section::{Entry, Section},
@@ -26,16 +26,12 @@ pub(super) fn read(mut section: Section, kind: &Entry, name: String, selects: Se
         "forward" => forward::read(&mut section),
         "elasticsearch" | "opensearch" => search::elasticsearch(&mut section),
         "loki" => search::loki(&mut section),
+        "http" => http::read(&mut section),
         "stdout" => stdout(&mut section),
         "file" => file(&mut section),
         "null" => Some(Arc::new(Discard)),
         _ => {
-            // The place of `http`, once crate::output has one.
-            let not_yet = if kind.value == "http" { "not here yet: " } else { "" };
-            section.wrong(
-                kind,
-                format_args!("{not_yet}expected forward, elasticsearch, opensearch, loki, stdout, file, copy or null"),
-            );
+            section.wrong(kind, "expected forward, elasticsearch, opensearch, loki, http, stdout, file, copy or null");
             section.forget();
             return None;
         }

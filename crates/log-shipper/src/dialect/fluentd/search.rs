@@ -159,7 +159,7 @@ fn web(section: &mut Section, port: u16) -> Web {
     web
 }
 
-fn basic(section: &mut Section, user: &str, password: &str) -> Option<Auth> {
+pub(super) fn basic(section: &mut Section, user: &str, password: &str) -> Option<Auth> {
     let password = section.text(password).unwrap_or_default();
     let user = section.text(user)?;
     Some(Auth::Basic { user, password: SecretSource::Value(Secret::new(password)) })
