@@ -34,10 +34,10 @@ pub(super) fn read(section: &mut Section) -> Option<Arc<dyn Ship>> {
     web.tls = Arc::new(tls(section));
     let is_array = section.switch("json_array").unwrap_or(false);
     let method = section.read("http_method", |text| text.to_ascii_uppercase().parse()).unwrap_or_default();
-    if let Some(mut format) = section.child("format") {
-        if let Some(kind) = format.entry("@type").filter(|kind| kind.value != "json") {
-            format.wrong(&kind, "expected json");
-        }
+    if let Some(mut format) = section.child("format")
+        && let Some(kind) = format.entry("@type").filter(|kind| kind.value != "json")
+    {
+        format.wrong(&kind, "expected json");
     }
     section.no_effect(&["open_timeout", "ssl_timeout", "reuse_connections", "tls_version", "tls_ciphers"]);
     // What a server may take later is sent again.
