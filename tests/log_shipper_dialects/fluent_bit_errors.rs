@@ -58,6 +58,16 @@ fn an_expression_that_cannot_be_is_refused_with_the_reason() {
 }
 
 #[test]
+fn a_file_that_is_named_inside_and_is_not_there_is_said_where_it_is_named() {
+    let said = problems(
+        "@INCLUDE /nowhere/a.conf\n[SERVICE]\n    Parsers_File /nowhere/b.conf\n[INPUT]\n    Name tail\n    Path /a\n\
+         [OUTPUT]\n    Name null\n    Match *\n",
+    );
+    let wanted = ["1: /nowhere/a.conf: no such file or directory", "3: /nowhere/b.conf: no such file or directory"];
+    assert_eq!(said, wanted);
+}
+
+#[test]
 fn an_output_that_goes_nowhere_is_said() {
     let said = problems("[INPUT]\n    Name tail\n    Path /a\n");
     assert_eq!(said, ["fluent-bit: fluent-bit: there is no [OUTPUT]: expected one at least"]);

@@ -46,10 +46,9 @@ pub(super) fn apply(mut section: Section, inputs: &mut [Input]) {
     for input in inputs {
         let takes = match &input.tag {
             Tag::Fixed(tag) => select.takes(tag),
-            // Whether it takes some files of an input and not others is seen at the place of the path.
             Tag::WithPath(before, after) => {
-                let all = tags == "*" || select.takes(&format!("{before}*{after}"));
-                if !all && select.takes(&format!("{before}{}", tags.rsplit('*').next().unwrap_or_default())) {
+                let all = select.takes(&format!("{before}*{after}"));
+                if !all && may_meet(&tags, before, after) {
                     section
                         .problem(format_args!("Match {tags}: takes some files of an input only: expected all or none"));
                 }
@@ -67,6 +66,13 @@ pub(super) fn apply(mut section: Section, inputs: &mut [Input]) {
     }
 }
 
+/// Whether there can be a path with which a pattern takes the tag.
+fn may_meet(pattern: &str, before: &str, after: &str) -> bool {
+    let first = pattern.split('*').next().unwrap_or_default();
+    let last = pattern.rsplit('*').next().unwrap_or_default();
+    (first.starts_with(before) || before.starts_with(first)) && (last.ends_with(after) || after.ends_with(last))
+}
+
 /// `NAME VALUE`, where the value may be in quotes.
 fn field(section: &Section, entry: &Entry) -> Option<(String, String)> {
     let Some((name, value)) = entry.value.split_once([' ', '\t']) else {
@@ -76,4 +82,17 @@ fn field(section: &Section, entry: &Entry) -> Option<(String, String)> {
     let value = value.trim();
     let bare = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
     Some((name.into(), bare.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_for_some_files_of_an_input_is_noticed() {
+        for (pattern, meets) in [("nginx.var.log.a.log", true), ("*.log", true), ("app.*", false), ("nginx.*.x", true)]
+        {
+            assert_eq!(may_meet(pattern, "nginx.", ""), meets, "{pattern}");
+        }
+    }
 }

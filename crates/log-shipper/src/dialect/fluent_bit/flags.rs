@@ -150,9 +150,8 @@ impl Flags {
     /// Flags beat files.
     pub(super) fn service(&self, mut service: Service) -> Service {
         service.flush = self.flush.or(service.flush);
-        service.parsers_files.extend(
-            self.parsers.iter().filter(|file| !service.parsers_files.contains(file)).cloned().collect::<Vec<_>>(),
-        );
+        let typed = |file: &String| (file.clone(), Place { file: "-R".into(), line: 0 });
+        service.parsers_files.extend(self.parsers.iter().map(typed));
         let level = if self.quiet {
             Some("error")
         } else {

@@ -82,16 +82,15 @@ impl Flags {
             if section.kind == "service" { service = service::read(&mut section) } else { parts.push(section) }
         }
         let service = self.service(service);
-        for name in &service.parsers_files {
+        for (name, place) in &service.parsers_files {
             let path = document.resolve(name);
-            let place = super::section::Place { file: "Parsers_File".into(), line: 0 };
             if is_stock(&path) && !path.exists() {
                 continue;
             }
             if yaml::is_yaml(&path) {
-                yaml::read(&mut document, &path, Some(&place));
+                yaml::read(&mut document, &path, Some(place));
             } else {
-                document.read(&path, Some(&place));
+                document.read(&path, Some(place));
             }
         }
         parts.append(&mut document.sections);

@@ -9,7 +9,7 @@ use common::{
 use values::Span;
 
 use super::units::seconds;
-use crate::dialect::section::Section;
+use crate::dialect::section::{Place, Section};
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Service {
@@ -17,7 +17,7 @@ pub(super) struct Service {
     pub(super) grace: Option<Duration>,
     pub(super) retry_first: Option<Duration>,
     pub(super) retry_most: Option<Duration>,
-    pub(super) parsers_files: Vec<String>,
+    pub(super) parsers_files: Vec<(String, Place)>,
     pub(super) level: Option<LogLevel>,
     /// Where health and metrics are asked for.
     pub(super) listen: Option<Listen>,
@@ -58,7 +58,7 @@ pub(super) fn read(section: &mut Section) -> Service {
         grace: section.read("grace", seconds),
         retry_first: section.read("scheduler.base", seconds),
         retry_most: section.read("scheduler.cap", seconds),
-        parsers_files: entries.into_iter().map(|entry| entry.value).collect(),
+        parsers_files: entries.into_iter().map(|entry| (entry.value, entry.place)).collect(),
         level,
         listen: is_on.then(|| address.parse().ok()).flatten(),
         log_file: section.parsed("log_file"),

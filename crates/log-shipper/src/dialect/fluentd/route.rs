@@ -123,8 +123,17 @@ impl<'s> Routes<'s> {
         for source in self.sources.iter_mut().filter(|source| source.label.as_deref() == label) {
             let is_taken = match &source.input.tag {
                 Tag::Fixed(tag) => takes(tag),
-                // Any file of it will do: whether it takes some and not others cannot be said here.
-                Tag::WithPath(before, after) => takes(&format!("{before}a.b{after}")),
+                Tag::WithPath(before, after) => {
+                    let all = ["a", "a.b", "var.log.a.log"].iter().all(|path| takes(&format!("{before}{path}{after}")));
+                    let begins = |pattern: &str| {
+                        let fixed = pattern.split(['*', '{', '/']).next().unwrap_or_default();
+                        fixed.starts_with(before.as_str()) || before.starts_with(fixed)
+                    };
+                    if !all && section.argument.split([' ', ',']).any(begins) {
+                        section.problem("takes some files of a <source> only: expected all or none");
+                    }
+                    all
+                }
                 Tag::Captured(..) => false,
             };
             if is_taken {
