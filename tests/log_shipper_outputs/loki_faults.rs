@@ -29,7 +29,6 @@ fn whatever_goes_wrong_every_line_arrives_in_order() {
         Reply::Garbage,
         Reply::Close,
         Reply::Hang,
-        Reply::Endless,
         Reply::Redirect("/elsewhere".into()),
     ] {
         let bench = Bench::new();
