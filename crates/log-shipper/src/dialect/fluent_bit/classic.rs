@@ -164,6 +164,8 @@ impl Document {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -207,5 +209,15 @@ mod tests {
                 "a.conf:5: @NOTHING: expected @INCLUDE or @SET",
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_to_its_end(text in "([\\[\\]@#${}= \\t\\na-zé]|INPUT|Name)*") {
+            let findings = Findings::default();
+            let mut document = Document::new(Path::new("/nowhere"), Variables::default(), &findings);
+            document.read_text("a.conf", &text);
+            std::mem::take(&mut document.sections).into_iter().for_each(Section::forget);
+        }
     }
 }

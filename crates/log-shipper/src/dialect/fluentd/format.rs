@@ -177,6 +177,8 @@ fn is_open(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str) -> (Vec<String>, Result<(), common::Failure>) {
@@ -227,5 +229,12 @@ mod tests {
                 "a.conf:6: #{`ls`}: expected ENV['NAME'], ENV['NAME'] || 'else', ENV.fetch('NAME', 'else'), hostname or worker_id",
             ]
         );
+    }
+
+    proptest! {
+        #[test]
+        fn anything_is_read_to_its_end(text in "([<>/#{}\\[\\]\"'\\\\ \\na-zé]|match|</match>|ENV\\['A'\\])*") {
+            read(&text).1.ok();
+        }
     }
 }
