@@ -7,6 +7,7 @@ use clap::Parser;
 
 mod built;
 mod configmap;
+mod corpus;
 mod footprint;
 mod hook;
 mod http;
@@ -15,6 +16,7 @@ mod lost;
 mod machine;
 mod procfs;
 mod running;
+mod shipping;
 mod sink;
 mod stats;
 mod table;
@@ -29,6 +31,8 @@ enum Bench {
     Footprint(tools::Options),
     /// How soon an app is told, what watching costs, and whether a change is ever lost
     ConfigReloader(tools::Options),
+    /// What shipping logs costs, beside Fluent Bit with the same config file
+    LogShipper(shipping::Options),
     /// A receiver of logs that forgets them, to measure a shipper with
     Sink {
         #[arg(long, default_value_t = 9200)]
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Footprint(options) => footprint::run(&options),
         Bench::ConfigReloader(options) => config_reloader(&options),
+        Bench::LogShipper(options) => log_shipper(&options),
         Bench::Sink { port } => sink::run(port),
     };
     match result {
@@ -57,4 +62,10 @@ fn config_reloader(options: &tools::Options) -> Result<(), String> {
     latency::run(options, &ours)?;
     watching::run(options, &ours)?;
     lost::run(options, &ours)
+}
+
+fn log_shipper(options: &shipping::Options) -> Result<(), String> {
+    let ours = built::binary("log-shipper", options.bin.as_deref())?;
+    machine::print();
+    shipping::run(options, &ours)
 }

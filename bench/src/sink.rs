@@ -4,14 +4,18 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 /// What a bulk request is answered, and whatever else is fine with.
 const ANSWER: &str = "{\"took\":0,\"errors\":false,\"items\":[]}";
+
+/// Larger bodies are not looked into.
+const SMALL: u64 = 16 << 10;
 
 /// Listens until the process ends.
 pub(crate) struct Sink {
@@ -21,11 +25,16 @@ pub(crate) struct Sink {
 
 #[derive(Default)]
 struct Counts {
+    /// How late marked lines were.
+    delays: Mutex<Vec<Duration>>,
     requests: AtomicU64,
     bytes: AtomicU64,
 }
 
 impl Sink {
+    /// Stands before the time at which a line was written, in nanoseconds since 1970.
+    pub(crate) const MARK: &str = "bench-at-";
+
     pub(crate) fn start(port: u16) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
         let (addr, counts) = (listener.local_addr()?, Arc::<Counts>::default());
@@ -38,6 +47,10 @@ impl Sink {
             }
         });
         Ok(Self { addr, counts })
+    }
+
+    pub(crate) fn delays(&self) -> Vec<Duration> {
+        self.counts.delays.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// How many requests it has taken, and how many bytes their bodies had.
@@ -57,11 +70,26 @@ pub(crate) fn run(port: u16) -> Result<(), String> {
     Ok(())
 }
 
+impl Counts {
+    fn note(&self, body: &str) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let written = body.split(Sink::MARK).skip(1).filter_map(|rest| rest.split(' ').next()?.parse().ok());
+        let late = written.map(|nanos| now.saturating_sub(Duration::from_nanos(nanos)));
+        self.delays.lock().unwrap_or_else(PoisonError::into_inner).extend(late);
+    }
+}
+
 fn serve(stream: TcpStream, counts: &Counts) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::with_capacity(256 << 10, stream);
     while let Some(length) = head(&mut reader)? {
         let mut left = length;
+        if length <= SMALL {
+            let mut body = vec![0; usize::try_from(length).unwrap_or(0)];
+            reader.read_exact(&mut body)?;
+            counts.note(&String::from_utf8_lossy(&body));
+            left = 0;
+        }
         while left > 0 {
             let here = reader.fill_buf()?.len().min(usize::try_from(left).unwrap_or(usize::MAX));
             if here == 0 {

@@ -138,7 +138,7 @@ pub(crate) fn landmarks() -> Vec<Tool> {
 }
 
 /// Says so when it is not there: a table without a peer must not look complete.
-fn found(name: &str, chosen: Option<&Path>, how: &str) -> Option<PathBuf> {
+pub(crate) fn found(name: &str, chosen: Option<&Path>, how: &str) -> Option<PathBuf> {
     if let Some(path) = chosen.filter(|path| path.is_file()) {
         return Some(path.to_owned());
     }
