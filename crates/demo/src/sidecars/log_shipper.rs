@@ -130,7 +130,7 @@ impl LogShipper {
             });
         }
         if now_refused > refused {
-            let text = format!("answers 429 for {} lines of a batch: only these come again", now_refused - refused);
+            let text = format!("answers 429 for {} of a batch: nothing else comes again", now_refused - refused);
             pod.board.happened(Event::new(ELASTIC, Kind::Refused, &[SHIP], text));
         } else if second.is_multiple_of(5) {
             let text = format!("has {count} lines, each of them once");
