@@ -192,13 +192,18 @@ impl Torture {
     }
 
     fn judge(&self, sidecar: &Sidecar) {
-        let all = eventually(PATIENCE, || self.ledger.count().lost == 0);
+        // On a busy machine there is much to catch up on: as long as something arrives, it is waited for.
+        let mut left = u64::MAX;
+        while self.ledger.count().lost < left {
+            left = self.ledger.count().lost;
+            eventually(PATIENCE, || self.ledger.count().lost < left.min(1 + left / 2));
+        }
         let rss = sidecar.rss_kib();
         sidecar.signal(Signal::TERM);
         let code = sidecar.wait_exit_within(PATIENCE);
         let (count, happened, untold) = (self.ledger.count(), &self.happened, self.receiver.untold());
         println!("{count:?}\n{happened:?} untold: {untold} rss: {rss} KiB");
-        assert!(all, "missing (writer, from, of): {:?}\n{}", self.ledger.missing(), sidecar.stderr());
+        assert!(count.lost == 0, "missing (writer, from, of): {:?}\n{}", self.ledger.missing(), sidecar.stderr());
         assert_eq!((count.lost, count.torn, code), (0, 0, 0));
         // A batch is on its way at each kill, and at each answer that never came.
         let on_their_way = happened.kills + untold + happened.outages + happened.stops;

@@ -15,6 +15,7 @@ mod lost;
 mod machine;
 mod procfs;
 mod running;
+mod sink;
 mod stats;
 mod table;
 mod tools;
@@ -28,12 +29,18 @@ enum Bench {
     Footprint(tools::Options),
     /// How soon an app is told, what watching costs, and whether a change is ever lost
     ConfigReloader(tools::Options),
+    /// A receiver of logs that forgets them, to measure a shipper with
+    Sink {
+        #[arg(long, default_value_t = 9200)]
+        port: u16,
+    },
 }
 
 fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Footprint(options) => footprint::run(&options),
         Bench::ConfigReloader(options) => config_reloader(&options),
+        Bench::Sink { port } => sink::run(port),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -159,3 +159,17 @@ fn copytruncate(bench: &Bench) {
     fs::copy(bench.path("a.log"), bench.path("a.log.1")).unwrap();
     OpenOptions::new().write(true).open(bench.path("a.log")).unwrap().set_len(0).unwrap();
 }
+
+#[test]
+fn compressed_rotations_are_left_alone() {
+    let bench = Bench::new();
+    append(&bench.path("a.log"), "1\n");
+    let all = format!("{}*", bench.path("a.log").display());
+    let _sidecar = bench.following(&["--path", &all]);
+    bench.wait_shipped("1\n");
+    for end in ["1.gz", "2.zst", "3.xz", "4.bz2"] {
+        append(&bench.path(&format!("a.log.{end}")), "\u{1f}\u{8b} packed\n");
+    }
+    append(&bench.path("a.log"), "2\n");
+    bench.wait_shipped("1\n2\n");
+}

@@ -10,6 +10,9 @@ use crate::Target;
 /// How long a kept connection may be idle. Servers close theirs after a minute or more.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// How long to wait for somebody at the other end, where another server may be asked instead.
+const CONNECT: Duration = Duration::from_secs(10);
+
 /// The engine of a target that keeps its connections; of others there is one for each attempt, so that between attempts
 /// nothing is held and files are read anew.
 #[derive(Default)]
@@ -74,6 +77,9 @@ fn build(target: &Target, url: &Url) -> Result<reqwest::Client, Trouble> {
         .retry(reqwest::retry::never())
         .pool_max_idle_per_host(usize::from(target.keep_connections))
         .pool_idle_timeout(target.keep_connections.then_some(IDLE));
+    if target.keep_connections {
+        builder = builder.connect_timeout(CONNECT);
+    }
     if let Some(path) = &target.unix_socket {
         builder = builder.unix_socket(path.as_path());
     }

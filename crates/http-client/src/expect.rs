@@ -18,6 +18,13 @@ impl Expect {
         Self(codes.into_iter().map(|code| code..=code).collect())
     }
 
+    /// This one as well.
+    #[must_use]
+    pub fn and(mut self, code: u16) -> Self {
+        self.0.push(code..=code);
+        self
+    }
+
     /// Whatever the answer is, there was one.
     pub fn any() -> Self {
         Self(vec![100..=999])
@@ -72,6 +79,7 @@ mod tests {
         }
         assert!(Expect::any().accepts(503));
         assert_eq!(Expect::codes([200, 304]).to_string(), "200,304");
+        assert_eq!(Expect::default().and(400).to_string(), "200-299,400");
     }
 
     #[test]

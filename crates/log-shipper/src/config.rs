@@ -30,8 +30,6 @@ pub struct Input {
     pub start: Start,
     /// Files that were not written to for so long are left alone.
     pub ignore_older: Option<Duration>,
-    /// Whether `.gz` files that match are read as well.
-    pub compressed: bool,
     pub lines: Lines,
     pub join: Join,
     pub format: Format,
@@ -53,7 +51,6 @@ impl Default for Input {
             exclude: Vec::new(),
             start: Start::Head,
             ignore_older: None,
-            compressed: false,
             lines: Lines::default(),
             join: Join::default(),
             format: Format::Raw,

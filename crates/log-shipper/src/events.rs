@@ -1,6 +1,12 @@
 //! Everything that an operator can see: one function per happening, which is one log line and its metrics.
 
-use std::{collections::HashSet, io, path::Path, sync::Mutex, sync::PoisonError, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    io,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use common::{
     Failure,
@@ -28,6 +34,8 @@ pub struct Events {
     positions_saved: IntGauge,
     /// What was said already, and is not news.
     said: Mutex<HashSet<String>>,
+    /// Why an output delivers nothing, as it was said last.
+    troubles: Mutex<HashMap<String, String>>,
 }
 
 impl Events {
@@ -61,6 +69,7 @@ impl Events {
             cut_bytes: counter("files_cut_lost_bytes_total", "Bytes that were cut off before they were read.")?,
             positions_saved: gauge("positions_saved", "1 while what was delivered is remembered on disk.")?,
             said: Mutex::default(),
+            troubles: Mutex::default(),
         };
         Ok(events)
     }
@@ -140,7 +149,7 @@ impl Events {
         self.records.with_label_values(&[output]).inc_by(batch.records);
         self.read_bytes.with_label_values(&[output]).inc_by(batch.bytes);
         self.durations.with_label_values(&[output]).observe(took.as_secs_f64());
-        if self.is_over(&format!("retrying {output}")) {
+        if self.troubles().remove(output).is_some() {
             tracing::info!(output, "delivers again");
         }
         tracing::debug!(output, records = batch.records, bytes = batch.bytes, "delivered");
@@ -152,8 +161,12 @@ impl Events {
 
     pub fn retried(&self, output: &str, attempt: u32, why: &str, pause: Duration) {
         self.retries.with_label_values(&[output]).inc();
-        self.is_news(format!("retrying {output}"));
-        tracing::warn!(output, attempt, why, again_in = %Span(pause), "not delivered");
+        let before = self.troubles().insert(output.to_owned(), why.to_owned());
+        let pause = Duration::from_millis(u64::try_from(pause.as_millis()).unwrap_or(u64::MAX));
+        match before.is_some_and(|before| before == why) {
+            true => tracing::debug!(output, attempt, why, again_in = %Span(pause), "not delivered"),
+            false => tracing::warn!(output, attempt, why, again_in = %Span(pause), "not delivered"),
+        }
     }
 
     pub fn dropped(&self, output: &str, reason: &'static str, records: u64, why: &str) {
@@ -179,16 +192,21 @@ impl Events {
         tracing::warn!(output, path = %path.display(), bytes, "cut a line that was never finished; it is sent again");
     }
 
-    pub fn type_refused(&self, output: &str) {
-        tracing::warn!(output, "the server refuses _type, as all since version 8 do: sent without it from now on");
+    pub fn too_many_streams(&self, output: &str, most: usize) {
+        if self.is_news(format!("streams {output}")) {
+            tracing::warn!(output, most, "too many different labels; further streams get those of their file only");
+        }
+    }
+
+    pub fn types_turned(&self, output: &str, are_sent: bool) {
+        match are_sent {
+            false => tracing::warn!(output, "the server refuses _type, as all since version 8 do: sent without it"),
+            true => tracing::warn!(output, "the server demands _type, as all before version 7 do: sent with it"),
+        }
     }
 
     pub fn too_large(&self, output: &str, bytes: usize, now: usize) {
         tracing::warn!(output, bytes, now_at_most = now, "the server takes no requests so large (batch_bytes)");
-    }
-
-    pub fn dead_letter_unwritable(&self, output: &str, path: &Path, error: &io::Error) {
-        tracing::error!(output, path = %path.display(), %error, "refused records cannot be kept");
     }
 
     pub fn positions(&self, trouble: Option<&str>) {
@@ -205,6 +223,10 @@ impl Events {
     pub fn positions_in_memory(&self, why: &str) {
         self.positions_saved.set(0);
         tracing::warn!(why, "positions are kept in memory only; a restart ships the files again");
+    }
+
+    fn troubles(&self) -> MutexGuard<'_, HashMap<String, String>> {
+        self.troubles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn is_news(&self, what: String) -> bool {

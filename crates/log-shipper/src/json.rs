@@ -151,7 +151,7 @@ pub fn members(record: &Record<'_>, body: &mut Vec<u8>) {
         Body::Json(json) => {
             for piece in json.members.iter().filter(|piece| !piece.is_empty()) {
                 body.push(b',');
-                body.extend_from_slice(piece.as_bytes());
+                on_one_line(piece.as_bytes(), body);
             }
         }
         Body::Fields(fields) => {
@@ -161,6 +161,16 @@ pub fn members(record: &Record<'_>, body: &mut Vec<u8>) {
                 value(what, body);
             }
         }
+    }
+}
+
+/// Adds valid JSON. Where it was written in several lines, these line ends stand between its tokens: as blanks they mean
+/// the same, and do not end a record.
+fn on_one_line(text: &[u8], body: &mut Vec<u8>) {
+    let begin = body.len();
+    body.extend_from_slice(text);
+    if memchr::memchr(b'\n', text).is_some() {
+        body[begin..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
     }
 }
 
@@ -174,6 +184,13 @@ mod tests {
         let mut body = Vec::new();
         string(text, &mut body);
         body
+    }
+
+    #[test]
+    fn json_of_several_lines_is_one() {
+        let mut body = Vec::new();
+        on_one_line(b"\"a\": {\n  \"b\": \"\\n\"\n}", &mut body);
+        assert_eq!(body, b"\"a\": {   \"b\": \"\\n\" }");
     }
 
     proptest! {

@@ -19,6 +19,7 @@ use crate::{
     fill::Filler,
     follow::{Catalog, Follower, View},
     lane::Lane,
+    output::Reports,
     position::{Memory, Positions, Problem},
     status::Status,
 };
@@ -47,9 +48,9 @@ pub async fn run(mut live: Live<Config>, events: Events, status: Status, life: L
             return ended;
         }
         view.send_modify(|view| view.leaving = true);
-        // Whoever does not end in time is dropped with the set.
+        // Whoever does not end in time is ended, and has let go of the positions then.
         let _ = timeout(CHANGEOVER, all(&mut parts)).await;
-        drop(parts);
+        parts.shutdown().await;
         let memory = positions.lock().unwrap_or_else(PoisonError::into_inner).memory();
         known = Some((config.state.clone(), memory));
     }
@@ -68,7 +69,8 @@ fn parts(
     let mut parts = JoinSet::new();
     for (number, output) in config.outputs.iter().enumerate() {
         events.output(&output.name);
-        let (encode, deliver) = output.ship.open()?;
+        let (encode, mut deliver) = output.ship.open()?;
+        deliver.report_to(Reports::new(&output.name, events));
         let filler = Filler::new(number, output, Arc::clone(&inputs), encode, Arc::clone(events), Arc::clone(&look));
         let lane = Lane {
             number,

@@ -78,7 +78,6 @@ fn input(section: &mut Section) -> Input {
         exclude: section.list("exclude"),
         start: section.parsed("start").unwrap_or(defaults.start),
         ignore_older: section.parsed("ignore_older").map(|Span(age)| age),
-        compressed: section.parsed("compressed").unwrap_or(false),
         lines,
         join: join(section),
         format: format(section),

@@ -5,7 +5,7 @@ mod session;
 
 use std::{
     collections::VecDeque,
-    net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
+    net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream},
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -125,6 +125,8 @@ impl ForwardServer {
                     if let Err(Ended::Wrong(problem)) = session::serve(&theirs, stream, number) {
                         theirs.problems.lock().unwrap().push(problem);
                     }
+                    // Our copy of it would keep it open.
+                    let _ = theirs.connections.lock().unwrap()[number].shutdown(Shutdown::Both);
                 });
             }
         });
@@ -169,7 +171,7 @@ impl ForwardServer {
     /// Closes all there are, as a server does that restarts.
     pub fn close_all(&self) {
         for connection in self.shared.connections.lock().unwrap().iter() {
-            let _ = connection.shutdown(std::net::Shutdown::Both);
+            let _ = connection.shutdown(Shutdown::Both);
         }
     }
 }

@@ -19,6 +19,7 @@
 mod certificates;
 mod configmap;
 pub mod contract;
+pub mod elastic;
 pub mod forward;
 mod hook;
 pub mod http;

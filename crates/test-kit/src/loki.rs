@@ -2,7 +2,7 @@
 
 mod wire;
 
-use std::{collections::BTreeMap, io::Read, net::SocketAddr};
+use std::{collections::BTreeMap, io::Read, net::SocketAddr, time::Instant};
 
 use flate2::read::MultiGzDecoder;
 
@@ -65,6 +65,11 @@ impl LokiServer {
     /// Every push so far, also those it did not take.
     pub fn pushes(&self) -> Vec<Push> {
         self.hook.requests().iter().map(read).collect()
+    }
+
+    /// When they came.
+    pub fn times(&self) -> Vec<Instant> {
+        self.hook.requests().iter().map(|request| request.at).collect()
     }
 
     pub fn entries(&self) -> Vec<Entry> {

@@ -198,7 +198,7 @@ impl Catalog {
         }
         let age = found.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
         let is_old = input.ignore_older.is_some_and(|most| age > most);
-        if is_old || (!input.compressed && shown.extension().is_some_and(|kind| kind == "gz")) {
+        if is_old || siblings::is_packed(shown.as_os_str().as_bytes()) {
             return None;
         }
         let candidate = match Candidate::open(number, input, shown, real) {

@@ -120,7 +120,12 @@ impl Followed {
         let count = read_full(&file, buffer, offset)?;
         // After reading: a file is cut at once, but no old byte comes back.
         let size = file.metadata()?.len();
-        let head = self.place().head;
+        let mut head = self.place().head;
+        if offset == 0 && count > head.len {
+            // Before anybody else can have written there: this is the file that these bytes are of.
+            head = Head::over(&buffer[..count]);
+            self.place().head = head;
+        }
         let still = if size < offset { None } else { head.still(&file)? };
         let Some(head) = still else {
             self.replaced.store(true, Ordering::Release);
@@ -221,17 +226,19 @@ impl Followed {
         self.place().head
     }
 
-    /// Looks at the size without reading. True when the content is not what it was.
+    /// Looks at the size without reading. True when the content is not what it was: then the size stays what it was, too.
     pub fn look(&self) -> io::Result<bool> {
-        let file = self.open()?;
-        let size = file.metadata()?.len();
-        let before = self.size.swap(size, Ordering::AcqRel);
-        if size != before {
-            self.place().written = Instant::now();
-            self.touch();
+        if self.is_replaced() {
+            return Ok(true);
         }
+        let size = self.open()?.metadata()?.len();
+        let before = self.size();
         if size < before {
             self.replaced.store(true, Ordering::Release);
+        } else if size > before {
+            self.size.store(size, Ordering::Release);
+            self.place().written = Instant::now();
+            self.touch();
         }
         Ok(self.is_replaced())
     }

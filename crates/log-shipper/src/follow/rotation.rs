@@ -28,13 +28,17 @@ impl Catalog {
             if known.input != found.number || !originals.iter().any(|path| known.is_at(path)) {
                 return false;
             }
-            // Looked at now: the original may have been cut a moment ago, after the copy was made.
-            if known.is_replaced() || (!known.has_ended() && known.is_cut()) {
+            let begins_so = || {
                 let head = known.head();
-                return !known.is_given_up() && head.len >= TELLING && siblings::begins_so(&head, &found.file);
+                !known.is_given_up() && head.len >= TELLING && siblings::begins_so(&head, &found.file)
+            };
+            if known.has_ended() {
+                return known.is_replaced() && begins_so();
             }
-            !known.has_ended()
-                && File::open(known.path()).and_then(|known| begin_alike(&known, &found.file)).unwrap_or(false)
+            // Looked at now, and again after comparing: the original may be cut at any moment once the copy was made.
+            let is_alike =
+                || File::open(known.path()).and_then(|known| begin_alike(&known, &found.file)).unwrap_or(false);
+            if known.is_cut() { begins_so() } else { is_alike() || (known.is_cut() && begins_so()) }
         };
         self.files.iter().rev().find(is_original).cloned()
     }
@@ -101,7 +105,8 @@ impl Catalog {
         for folder in folders {
             for (original, sibling) in siblings::rotated_in(&folder, &originals) {
                 there.insert(sibling.identity);
-                if self.is_known(&sibling.identity) {
+                // One that is still empty may be about to become a copy: what it is can be seen later.
+                if sibling.size == 0 || self.is_known(&sibling.identity) {
                     continue;
                 }
                 if self.homes.contains(&original) || sibling.is_younger(self.begun) {

@@ -118,12 +118,16 @@ fn is_rotated(name: &[u8], other: &[u8]) -> bool {
     unrotated(other).any(|original| original == name)
 }
 
+/// Whether rotation has compressed it. What is in it was shipped before, or was there before us.
+pub(super) fn is_packed(name: &[u8]) -> bool {
+    [&b".gz"[..], b".zst", b".bz2", b".xz"].iter().any(|end| name.ends_with(end))
+}
+
 /// The names that a file may have had before it was rotated.
 fn unrotated(other: &[u8]) -> impl Iterator<Item = Vec<u8>> {
-    let is_packed = [&b".gz"[..], b".zst", b".bz2", b".xz"].iter().any(|end| other.ends_with(end));
     let dot = other.iter().rposition(|byte| *byte == b'.').unwrap_or(other.len());
     let marks = other.iter().enumerate().filter(|(at, byte)| *at > 0 && matches!(byte, b'.' | b'-' | b'_' | b'~'));
-    let names = marks.filter(move |_| !is_packed).flat_map(move |(at, _)| {
+    let names = marks.filter(|_| !is_packed(other)).flat_map(move |(at, _)| {
         let (stem, rest) = other.split_at(at);
         let has_middle = at < dot && other[at..dot].iter().any(u8::is_ascii_digit);
         [(rest.len() > 1).then(|| stem.to_vec()), has_middle.then(|| [stem, &other[dot..]].concat())]

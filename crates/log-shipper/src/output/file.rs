@@ -1,10 +1,11 @@
-//! To files: as they were read or as JSON, in one file or in many, by tag and date.
+//! To files: as they were read or as JSON, in one file or in many, by date and by what records say.
 //!
 //! A batch counts as delivered when it is on the disk, all of it. A file is opened for each batch anew: whoever moves it
 //! away meanwhile may, and a full disk or a directory that is not writable is a matter of this batch alone.
 
 mod append;
 mod path;
+mod rotate;
 
 use std::{num::NonZeroU32, str::FromStr, sync::Arc};
 
@@ -14,7 +15,9 @@ use values::ByteSize;
 use self::append::append;
 pub use self::path::Path;
 use super::{
-    Deliver, Delivery, Encode, Outcome, Reports, Shape, Ship, lines,
+    Deliver, Delivery, Encode, Outcome, Reports, Shape, Ship,
+    gzip::Compression,
+    lines,
     parts::{self, Parts},
 };
 use crate::{fill::Batch, parse::time::Writer, record::Record};
@@ -37,6 +40,8 @@ pub struct Rotate {
     pub every: Option<Every>,
     /// So many are kept beside the file itself.
     pub keep: u32,
+    /// Whether those that are kept are made smaller: `FILE.1.gz`.
+    pub compress: Compression,
 }
 
 /// In UTC, as everything here.
@@ -69,7 +74,8 @@ pub fn read(section: &mut Section) -> Arc<dyn Ship> {
         if size.is_none() && every.is_none() {
             section.problem("expected size, every, or both");
         }
-        Rotate { size, every, keep: section.parsed("keep").map_or(KEEP, NonZeroU32::get) }
+        let keep = section.parsed("keep").map_or(KEEP, NonZeroU32::get);
+        Rotate { size, every, keep, compress: section.parsed("compress").unwrap_or_default() }
     });
     Arc::new(File {
         path,
@@ -88,6 +94,7 @@ impl Ship for File {
             parts: Parts::default(),
             last: None,
             name: String::new(),
+            scratch: String::new(),
         };
         Ok((Box::new(encoder), Box::new(Files { file: self.clone(), reports: Reports::default() })))
     }
@@ -99,22 +106,24 @@ struct Lines {
     shape: Shape,
     clock: Writer,
     parts: Parts,
-    /// For which tag and second `name` is.
-    last: Option<(String, i64)>,
     name: String,
+    /// For which tag, path and second `name` is.
+    last: Option<(String, String, i64)>,
+    scratch: String,
 }
 
 impl Encode for Lines {
     fn record(&mut self, record: &Record<'_>) {
-        let second = self.path.second(record);
-        if self.last.as_ref().is_none_or(|(tag, last)| *last != second || *tag != record.origin.tag) {
-            self.name.clear();
-            self.path.write(record, &mut self.name);
-            self.last = Some((record.origin.tag.clone(), second));
+        let Self { path, shape, clock, parts, name, last, scratch } = self;
+        let (tag, from) = (&record.origin.tag, &record.origin.path);
+        let second = path.second(record);
+        let is_same = |(known, at, then): &(String, String, i64)| known == tag && at == from && Some(*then) == second;
+        if !last.as_ref().is_some_and(is_same) {
+            name.clear();
+            path.write(record, scratch, name);
+            *last = second.map(|second| (tag.clone(), from.clone(), second));
         }
-        let shape = self.shape;
-        let clock = &mut self.clock;
-        self.parts.add(&self.name, |_| {}, |body| lines::line(shape, clock, record, body));
+        parts.add(name, |_| {}, |body| lines::line(*shape, clock, record, body));
     }
 
     fn size(&self) -> usize {

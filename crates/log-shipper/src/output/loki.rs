@@ -12,13 +12,15 @@ mod entries;
 mod labels;
 mod line;
 mod push;
+mod streams;
 
 use std::{num::NonZeroUsize, str::FromStr, sync::Arc};
 
 use common::{Failure, config::Section};
 
-pub use self::labels::{Labels, Template};
+pub use self::labels::Labels;
 use self::{deliver::Sender, encode::Encoder};
+pub use super::template::Template;
 use super::{
     Deliver, Encode, Ship,
     gzip::Compression,
@@ -37,6 +39,9 @@ pub struct Loki {
     /// So many streams in one request. Loki answers for the last of them only: when it has no room for an earlier one
     /// for now (429), it drops that and says that all is well.
     pub streams: usize,
+    /// When there are so many different streams within an hour, further ones go without the labels that differ from
+    /// line to line.
+    pub most_streams: usize,
 }
 
 /// What a record is to Loki.
@@ -95,6 +100,7 @@ impl Loki {
             line: Line::Raw,
             form: Form::Protobuf,
             streams: 1,
+            most_streams: 1000,
         }
     }
 
@@ -114,6 +120,7 @@ pub fn read(section: &mut Section) -> Arc<dyn Ship> {
         line: section.parsed("line").unwrap_or(defaults.line),
         form: section.parsed("format").unwrap_or(defaults.form),
         streams: section.parsed("streams_per_push").map_or(defaults.streams, NonZeroUsize::get),
+        most_streams: section.parsed("most_streams").map_or(defaults.most_streams, NonZeroUsize::get),
         ..defaults
     };
     if compresses && loki.form == Form::Protobuf {
@@ -145,7 +152,9 @@ fn endpoint(base: &str) -> String {
 
 impl Ship for Loki {
     fn open(&self) -> Result<(Box<dyn Encode>, Box<dyn Deliver>), Failure> {
-        Ok((Box::new(Encoder::new(self.clone())), Box::new(Sender::new(self.clone())?)))
+        let is_crowded = Arc::default();
+        let encoder = Encoder::new(self.clone(), Arc::clone(&is_crowded));
+        Ok((Box::new(encoder), Box::new(Sender::new(self.clone(), is_crowded)?)))
     }
 }
 

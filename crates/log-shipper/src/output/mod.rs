@@ -1,14 +1,17 @@
 //! Where records go. An output is one file: how it writes records down ([`Encode`]), and how it sends them ([`Deliver`]).
 
+mod dead_letter;
 pub mod elasticsearch;
 pub mod file;
 pub mod forward;
 pub mod gzip;
+pub mod http;
 mod lines;
 pub mod loki;
 mod parts;
 mod reports;
 mod stdout;
+mod template;
 pub mod web;
 
 use std::{fmt::Debug, future::Future, io, pin::Pin, sync::Arc, time::Duration};
@@ -17,13 +20,14 @@ use common::{Failure, config::Section};
 
 use crate::{fill::Batch, record::Record};
 
-pub use {lines::Shape, reports::Reports, stdout::Stdout};
+pub use {dead_letter::DeadLetter, lines::Shape, reports::Reports, stdout::Stdout};
 
 /// Every output: its key in the config file, and how its settings are read there. A new one is a file and a line here.
-pub const KINDS: [(&str, Read); 6] = [
+pub const KINDS: [(&str, Read); 7] = [
     ("elasticsearch", elasticsearch::read),
     ("file", file::read),
     ("forward", forward::read),
+    ("http", http::read),
     ("loki", loki::read),
     ("opensearch", elasticsearch::read),
     ("stdout", stdout::read),
@@ -79,6 +83,18 @@ pub enum Outcome {
     },
     /// There is nobody any more who could take it.
     Ended(String),
+}
+
+/// What takes long enough to keep probes waiting. A panic there is one here.
+async fn on_a_thread<A, B>(input: A, work: impl FnOnce(A) -> B + Send + 'static) -> B
+where
+    A: Send + 'static,
+    B: Send + 'static,
+{
+    match tokio::task::spawn_blocking(move || work(input)).await {
+        Ok(output) => output,
+        Err(error) => std::panic::resume_unwind(error.into_panic()),
+    }
 }
 
 /// What went wrong, without what only programmers want to know.

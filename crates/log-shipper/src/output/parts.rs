@@ -37,6 +37,14 @@ impl Parts {
         self.size += part.bytes.len().saturating_sub(before);
     }
 
+    /// Adds a record as a part of its own, under a name that no other has.
+    pub(super) fn add_alone(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        let mut part = Part { name: name.to_owned(), records: 1, ..Part::default() };
+        write(&mut part.bytes);
+        self.size += part.bytes.len();
+        self.parts.push(part);
+    }
+
     fn at(&mut self, name: &str, begin: impl FnOnce(&mut Vec<u8>)) -> usize {
         if self.parts.get(self.last).is_none_or(|part| part.name != name) {
             self.last = self.found.get(name).copied().unwrap_or_else(|| {

@@ -8,10 +8,36 @@ use tls::ClientTls;
 use tokio::time::Instant;
 use values::Span;
 
-use super::gzip::Compression;
+use super::{
+    Reports,
+    gzip::{Compression, plain_len},
+};
 
 /// A server that failed is left alone for so long, while there are others.
 const REST: Duration = Duration::from_secs(30);
+
+/// A server that takes less than this in one request is asked for it each time anew.
+const SMALLEST: usize = 64 << 10;
+
+/// What a server was found to take in one request, before it is compressed: what came after a proxy unpacks it counts.
+#[derive(Debug, Default)]
+pub(super) struct Largest(Option<usize>);
+
+impl Largest {
+    pub(super) fn is_exceeded_by(&self, body: &[u8]) -> bool {
+        self.0.is_some_and(|largest| plain_len(body) > largest)
+    }
+
+    /// It did not take this.
+    pub(super) fn learn(&mut self, body: &[u8], reports: &Reports) {
+        let bytes = plain_len(body);
+        let half = (bytes / 2).max(SMALLEST);
+        if self.0.is_none_or(|largest| half < largest) {
+            self.0 = Some(half);
+            reports.tell(|events, output| events.too_large(output, bytes, half));
+        }
+    }
+}
 
 /// What is configured about servers that are all as good as each other.
 #[derive(Clone, Debug)]
@@ -35,6 +61,11 @@ impl Web {
         if urls.is_empty() {
             section.problem("url: required");
         }
+        Self::read_at(section, urls)
+    }
+
+    /// Where the URLs are known otherwise.
+    pub fn read_at(section: &mut Section, urls: Vec<String>) -> Self {
         let defaults = Self::new(urls);
         let web = Self {
             headers: section.pairs("headers"),
@@ -74,6 +105,7 @@ pub(super) struct Asked<'a> {
 pub(super) struct Servers {
     servers: Vec<Server>,
     turn: usize,
+    reports: Reports,
 }
 
 struct Server {
@@ -94,7 +126,12 @@ impl Servers {
             let client = Client::new(target).map_err(|error| Failure::config(error.to_string()))?;
             Ok(Server { client, rests: None })
         };
-        Ok(Self { servers: web.urls.iter().map(server).collect::<Result<_, Failure>>()?, turn: 0 })
+        let servers = web.urls.iter().map(server).collect::<Result<_, Failure>>()?;
+        Ok(Self { servers, turn: 0, reports: Reports::default() })
+    }
+
+    pub(super) fn report_to(&mut self, reports: &Reports) {
+        self.reports = reports.clone();
     }
 
     /// To the next one. Where that one fails, and it may be its own fault, to the others as well.
@@ -112,11 +149,16 @@ impl Servers {
             }
             match server.client.send(request).await {
                 Ok(reply) => {
-                    server.rests = None;
+                    if server.rests.take().is_some() {
+                        self.reports.tell(|events, output| events.server_works(output, server.client.place()));
+                    }
                     return Ok(reply);
                 }
                 Err(error) if is_of_the_server(&error) && count > 1 => {
-                    server.rests = Some(Instant::now() + REST);
+                    if server.rests.replace(Instant::now() + REST).is_none() {
+                        let why = error.to_string();
+                        self.reports.tell(|events, output| events.server_fails(output, server.client.place(), &why));
+                    }
                     if tried >= count {
                         return Err(error);
                     }

@@ -49,8 +49,9 @@ const LONGEST_REASON: usize = 300;
 /// `"errors":false` stands before the documents, after what it took.
 const BEGINNING: usize = 128;
 
-pub(super) fn read(body: &[u8]) -> Answer {
-    if all_are_there(body) {
+/// What it says about so many documents.
+pub(super) fn read(body: &[u8], count: u64) -> Answer {
+    if all_are_there(body, count) {
         return Answer::All;
     }
     let mut found = Found::default();
@@ -63,14 +64,16 @@ pub(super) fn read(body: &[u8]) -> Answer {
     }
 }
 
-/// Whether it says so near its beginning: then nobody needs to read the rest, which is as long as the request. A quote
-/// inside of a string has a backslash before it, so this can be nothing but the name of a member.
-fn all_are_there(body: &[u8]) -> bool {
+/// Whether it says so near its beginning: then nobody needs to understand the rest, which is as long as the request. A
+/// quote inside of a string has a backslash before it, so these can be nothing but the names of members. Simple servers
+/// tell of no document at all then; who tells of some has to tell of all.
+fn all_are_there(body: &[u8], count: u64) -> bool {
     const NAME: &[u8] = b"\"errors\"";
     let begin = &body[..body.len().min(BEGINNING)];
     let Some(at) = memchr::memmem::find(begin, NAME) else { return false };
     let rest = begin[at + NAME.len()..].trim_ascii_start();
-    rest.strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"false"))
+    let is_good = rest.strip_prefix(b":").is_some_and(|rest| rest.trim_ascii_start().starts_with(b"false"));
+    is_good && [0, count].contains(&(memchr::memmem::find_iter(body, b"\"status\"").count() as u64))
 }
 
 /// What a request was refused for as a whole.
@@ -241,10 +244,12 @@ fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::{collection::vec, prelude::*};
+
     use super::*;
 
     fn each(body: &str) -> Items {
-        match read(body.as_bytes()) {
+        match read(body.as_bytes(), 2) {
             Answer::Each(items) => items,
             other => panic!("{body}: {other:?}"),
         }
@@ -253,13 +258,16 @@ mod tests {
     #[test]
     fn a_good_answer_is_known_by_its_beginning() {
         for body in [
-            r#"{"took":30,"errors":false,"items":[{"create":{"_index":"a","sta"#,
+            r#"{"took":30,"errors":false,"items":[{"create":{"_index":"a","status":201}},{"create":{"status":201}}]}"#,
             r#"{"took":30,"ingest_took":4,"errors" : false}"#,
             "{\n  \"errors\" : false,\n",
             r#"{"errors":false,"items":[]}"#,
         ] {
-            assert_eq!(read(body.as_bytes()), Answer::All, "{body}");
+            assert_eq!(read(body.as_bytes(), 2), Answer::All, "{body}");
         }
+        // It says nothing about the second.
+        let one = each(r#"{"errors":false,"items":[{"create":{"status":201}}]}"#);
+        assert_eq!((one.answered, one.failed), (1, vec![]));
         // What a document says is not what the server says.
         let quoted = r#"{"errors":true,"items":[{"create":{"status":400,"error":"\"errors\":false"}}]}"#;
         assert_eq!(each(quoted).failed.len(), 1);
@@ -304,7 +312,7 @@ mod tests {
     #[test]
     fn what_is_no_answer_is_none() {
         for body in ["", "{}", "<html>ok</html>", "[]", r#"{"errors":true}"#, r#"{"acknowledged":true}"#, "\0\0"] {
-            assert_eq!(read(body.as_bytes()), Answer::Other, "{body}");
+            assert_eq!(read(body.as_bytes(), 2), Answer::Other, "{body}");
         }
         // Its first document says nothing that could be understood.
         assert_eq!(each(r#"{"errors":true,"items":[{}]}"#).answered, 0);
@@ -324,5 +332,30 @@ mod tests {
             assert_eq!(problem(400, body.as_bytes()).to_string(), told);
         }
         assert!(problem(400, &[b'x'; 5000]).reason.len() < 310);
+    }
+
+    proptest! {
+        #[test]
+        fn an_answer_cut_anywhere_never_says_more_than_it_did(statuses in vec(prop_oneof![200..300_u16, 400..600_u16], 1..20), cut in 0..2000_usize) {
+            let items: Vec<_> = statuses.iter().map(|status| format!("{{\"create\":{{\"status\":{status}}}}}")).collect();
+            let body = format!("{{\"took\":1,\"errors\":true,\"items\":[{}]}}", items.join(","));
+            let is_bad = |status: &u16| !(200..300).contains(status) && *status != 409;
+            match read(&body.as_bytes()[..cut.min(body.len())], statuses.len() as u64) {
+                Answer::All => prop_assert!(false, "{body}"),
+                Answer::Other => prop_assert!(cut < body.len()),
+                Answer::Each(items) => {
+                    let told: Vec<_> = items.failed.iter().map(|(at, problem)| (*at, problem.status)).collect();
+                    let known = statuses[..items.answered].iter().copied().enumerate();
+                    prop_assert_eq!(told, known.filter(|(_, status)| is_bad(status)).collect::<Vec<_>>());
+                    prop_assert!(cut < body.len() || items.answered == statuses.len());
+                }
+            }
+        }
+
+        #[test]
+        fn any_bytes_are_read(body in vec(any::<u8>(), 0..200)) {
+            read(&body, 3);
+            problem(400, &body);
+        }
     }
 }

@@ -2,7 +2,10 @@
 
 use http_client::Bytes;
 
-use crate::{json, output::gzip};
+use crate::{
+    json,
+    output::gzip::{self, Compression},
+};
 
 /// An index has 255 bytes at most, all of which may be escaped.
 const LONGEST_ACTION: usize = 2048;
@@ -18,9 +21,9 @@ pub(super) struct Piece {
 impl Piece {
     /// As it was before it was compressed.
     pub(super) fn plain(&self) -> Bytes {
-        match gzip::is_packed(&self.bytes) {
-            true => gzip::unpack(&self.bytes).map_or_else(|_| self.bytes.clone(), Bytes::from),
-            false => self.bytes.clone(),
+        match Compression::of(&self.bytes) {
+            Compression::None => self.bytes.clone(),
+            _ => gzip::unpack(&self.bytes).map_or_else(|_| self.bytes.clone(), Bytes::from),
         }
     }
 
@@ -44,31 +47,53 @@ impl Piece {
 
     /// Whether its documents have types: all of them do, or none.
     pub(super) fn begins_with_type(&self, name: &str) -> bool {
-        let begin = match gzip::is_packed(&self.bytes) {
-            true => gzip::beginning(&self.bytes, LONGEST_ACTION),
-            false => self.bytes[..self.bytes.len().min(LONGEST_ACTION)].to_vec(),
+        let begin = match Compression::of(&self.bytes) {
+            Compression::None => self.bytes[..self.bytes.len().min(LONGEST_ACTION)].to_vec(),
+            _ => gzip::beginning(&self.bytes, LONGEST_ACTION),
         };
         memchr::memmem::find(lines(&begin).0, &type_member(name)).is_some()
     }
 
     /// Without the types of documents.
     pub(super) fn without_type(&self, name: &str) -> Self {
-        let plain = self.plain();
         let member = type_member(name);
+        self.with_actions(|action, bytes| match memchr::memmem::find(action, &member) {
+            Some(at) => {
+                bytes.extend_from_slice(&action[..at]);
+                bytes.extend_from_slice(&action[at + member.len()..]);
+            }
+            None => bytes.extend_from_slice(action),
+        })
+    }
+
+    /// With this type for all documents, which have none.
+    pub(super) fn with_type(&self, name: &str) -> Self {
+        let member = type_member(name);
+        self.with_actions(|action, bytes| {
+            let at = end_of_index(action);
+            bytes.extend_from_slice(&action[..at]);
+            bytes.extend_from_slice(&member);
+            bytes.extend_from_slice(&action[at..]);
+        })
+    }
+
+    fn with_actions(&self, write: impl Fn(&[u8], &mut Vec<u8>)) -> Self {
+        let plain = self.plain();
         let mut bytes = Vec::with_capacity(plain.len());
         for item in items(&plain) {
             let (action, document) = lines(item);
-            match memchr::memmem::find(action, &member) {
-                Some(at) => {
-                    bytes.extend_from_slice(&action[..at]);
-                    bytes.extend_from_slice(&action[at + member.len()..]);
-                }
-                None => bytes.extend_from_slice(action),
-            }
+            write(action, &mut bytes);
             bytes.extend_from_slice(document);
         }
         Self { bytes: bytes.into(), count: self.count }
     }
+}
+
+/// After `{"create":{"_index":"NAME"`. A name of an index has no quotes.
+fn end_of_index(action: &[u8]) -> usize {
+    const BEFORE: &[u8] = b"\"_index\":\"";
+    let begin = memchr::memmem::find(action, BEFORE).map_or(0, |at| at + BEFORE.len());
+    memchr::memchr(b'"', &action[begin..]).map_or(action.len(), |length| begin + length + 1)
 }
 
 /// `,"_type":"_doc"`, as it stands in an action.
@@ -122,11 +147,13 @@ mod tests {
     #[test]
     fn what_was_packed_can_be_taken_apart() {
         let plain = piece(3);
-        let packed = Piece { bytes: gzip::pack(&plain.bytes).into(), count: 3 };
-        assert_eq!(packed.plain(), plain.bytes);
-        assert_eq!(packed.halves()[1].bytes, plain.halves()[1].bytes);
-        assert_eq!(Piece::join(&[packed.clone(), plain.clone()]).bytes, [&*plain.bytes, &*plain.bytes].concat());
-        assert!(gzip::is_packed(&Piece::join(&[packed]).bytes));
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let packed = Piece { bytes: compression.pack(&plain.bytes).into(), count: 3 };
+            assert_eq!(packed.plain(), plain.bytes);
+            assert_eq!(packed.halves()[1].bytes, plain.halves()[1].bytes);
+            assert_eq!(Piece::join(&[packed.clone(), plain.clone()]).bytes, [&*plain.bytes, &*plain.bytes].concat());
+            assert_eq!(Compression::of(&Piece::join(&[packed]).bytes), compression);
+        }
     }
 
     #[test]
@@ -144,5 +171,6 @@ mod tests {
         let wanted = "{\"create\":{\"_index\":\"a\",\"_id\":\"0\"}}\n{\"m\":\"_type 0\"}\n\
                       {\"create\":{\"_index\":\"a\",\"_id\":\"1\"}}\n{\"m\":\"_type 1\"}\n";
         assert_eq!(text, wanted);
+        assert_eq!(piece(2).without_type("t").with_type("t").bytes, piece(2).bytes);
     }
 }

@@ -1,41 +1,36 @@
 //! Sends bodies to the server until it has every document that it takes: those it has no time for again, those it
 //! refuses into the dead letters, and what is too large in parts.
 
-use std::{
-    collections::VecDeque,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::collections::VecDeque;
 
 use common::Failure;
 use http_client::{Bytes, Error, Expect, Kind, Reply, Request};
 
 use super::{
     Elasticsearch,
-    answer::{self, Answer, Problem},
-    body::{self, Piece},
-    dead_letter::{self, Dead},
+    answer::{self, Problem},
+    body::Piece,
+    refused,
+    types::Types,
+    verdict::{Later, Verdict, verdict},
 };
 use crate::{
-    events::Events,
     fill::Batch,
     output::{
         Deliver, Delivery, Outcome, Reports,
-        gzip::{self, Compression},
-        web::{Asked, Servers, below, hint},
+        dead_letter::bury,
+        gzip::Compression,
+        on_a_thread,
+        web::{Asked, Largest, Servers, below, hint},
     },
-    record::Time,
 };
 
 /// More of an answer is not read; the documents it would have told of are sent again.
 const LONGEST_ANSWER: usize = 8 << 20;
-/// A request is never split for being too large once it is this small; it is sent, and its documents one by one.
-const SMALLEST: usize = 64 << 10;
 /// When so many documents in a row are refused each alone, by a 400 for the whole request, it is not the documents.
 const MOST_LONE: u32 = 8;
+/// How often in one batch the server may change its mind about types.
+const MOST_TURNS: u32 = 2;
 /// The answer tells the outcome of each document and nothing else: a seventh of the bytes.
 const SHORT: (&str, &str) = ("filter_path", "errors,items.*.status,items.*.error");
 
@@ -46,45 +41,20 @@ pub(super) struct Sender {
     short: Servers,
     plain: Servers,
     asks_short: bool,
-    without_type: Arc<AtomicBool>,
-    /// What the server was found to take.
-    largest: Option<usize>,
+    types: Types,
+    largest: Largest,
     /// It has taken a request: what it refuses now is refused for itself.
     is_proven: bool,
     lone: u32,
 }
 
-/// What became of one request.
-enum Verdict {
-    Done,
-    /// Some of its documents are to be sent again, some never.
-    Partly(Digest),
-    /// Nothing of it arrived. The whole of it again, later.
-    Later(Later),
-    TooLarge(String),
-    /// All of it, for something in it or for the way we ask.
-    Refused(Problem),
-}
-
-#[derive(Debug)]
-struct Later {
-    why: String,
-    after: Option<Duration>,
-}
-
-#[derive(Default)]
-struct Digest {
-    again: Option<(Piece, String)>,
-    dead: Vec<Dead>,
-}
-
 impl Sender {
-    pub(super) fn new(settings: Elasticsearch, without_type: Arc<AtomicBool>) -> Result<Self, Failure> {
+    pub(super) fn new(settings: Elasticsearch, types: Types) -> Result<Self, Failure> {
         let asked = Asked {
             method: "POST",
             content_type: "application/x-ndjson",
             // The reason for a 400 is needed whole.
-            expect: Expect::codes((200..300).chain([400])),
+            expect: Expect::default().and(400),
             max_reply: LONGEST_ANSWER,
         };
         let pipeline = settings.pipeline.as_deref().map(super::encoded);
@@ -98,8 +68,8 @@ impl Sender {
             plain: servers(None)?,
             asks_short: true,
             reports: Reports::default(),
-            without_type,
-            largest: None,
+            types,
+            largest: Largest::default(),
             is_proven: false,
             lone: 0,
             settings,
@@ -110,9 +80,10 @@ impl Sender {
     async fn send_all(&mut self, whole: Piece, dead: &mut u64) -> Option<(Piece, Later)> {
         let mut work = VecDeque::from([whole]);
         let mut kept = Vec::new();
+        let mut turns = 0;
         while let Some(piece) = work.pop_front() {
             let piece = self.prepared(piece).await;
-            if piece.count > 1 && self.largest.is_some_and(|largest| piece.bytes.len() > largest) {
+            if piece.count > 1 && self.largest.is_exceeded_by(&piece.bytes) {
                 halve(&piece, &mut work);
                 continue;
             }
@@ -123,9 +94,10 @@ impl Sender {
                 }
                 Verdict::Partly(digest) => {
                     self.proven();
-                    *dead += self.bury(digest.dead).await;
-                    let Some((again, why)) = digest.again else { continue };
-                    kept.push(again);
+                    let unburied = self.bury(digest.dead, dead).await;
+                    let left: Vec<_> = digest.again.into_iter().chain(unburied).collect();
+                    let Some((_, why)) = left.first().cloned() else { continue };
+                    kept.extend(left.into_iter().map(|(piece, _)| piece));
                     Later { why, after: None }
                 }
                 Verdict::Later(later) => {
@@ -134,17 +106,22 @@ impl Sender {
                 }
                 Verdict::TooLarge(why) => {
                     if piece.count > 1 {
-                        self.too_large(piece.bytes.len());
+                        self.largest.learn(&piece.bytes, &self.reports);
                         halve(&piece, &mut work);
                     } else {
-                        let problem = Problem { status: 413, kind: dead_letter::TOO_LARGE.into(), reason: why };
-                        *dead += self.bury(vec![Dead { problem, item: piece.plain() }]).await;
+                        let problem = Problem { status: 413, kind: refused::TOO_LARGE.into(), reason: why };
+                        if let Some((piece, why)) = self.bury(vec![(problem, piece.plain())], dead).await {
+                            kept.push(piece);
+                            kept.extend(work);
+                            return Some((Piece::join(&kept), Later { why, after: None }));
+                        }
                     }
                     continue;
                 }
-                Verdict::Refused(problem) if self.is_about_types(&problem) => {
-                    self.without_type.store(true, Ordering::Relaxed);
-                    self.reports.tell(Events::type_refused);
+                Verdict::Refused(problem) if turns < MOST_TURNS && self.types.are_refused(&problem) => {
+                    turns += 1;
+                    self.types.turn();
+                    self.reports.tell(|events, output| events.types_turned(output, self.types.are_sent()));
                     work.push_front(piece);
                     continue;
                 }
@@ -156,7 +133,7 @@ impl Sender {
                 Verdict::Refused(problem) => {
                     self.lone += 1;
                     if self.is_proven && self.lone < MOST_LONE {
-                        *dead += self.bury(vec![Dead { problem, item: piece.plain() }]).await;
+                        kept.extend(self.bury(vec![(problem, piece.plain())], dead).await.map(|(piece, _)| piece));
                         continue;
                     }
                     kept.push(piece);
@@ -179,22 +156,21 @@ impl Sender {
 
     /// As the server takes it.
     async fn prepared(&self, piece: Piece) -> Piece {
-        let Some(name) = self.settings.type_name.clone() else { return piece };
-        if !self.without_type.load(Ordering::Relaxed) || !piece.begins_with_type(&name) {
+        let (name, are_sent) = (self.types.name().to_owned(), self.types.are_sent());
+        if self.types.never_turned() || piece.begins_with_type(&name) == are_sent {
             return piece;
         }
-        on_a_thread(piece, move |piece| piece.without_type(&name)).await
+        on_a_thread(piece, move |piece| if are_sent { piece.with_type(&name) } else { piece.without_type(&name) }).await
     }
 
     async fn send(&mut self, piece: &Piece) -> Verdict {
         let mut bytes = piece.bytes.clone();
-        if self.settings.web.compression == Compression::Gzip && !gzip::is_packed(&bytes) {
-            bytes = on_a_thread(bytes, |bytes| gzip::pack(&bytes).into()).await;
+        let compression = self.settings.web.compression;
+        if Compression::of(&bytes) != compression {
+            bytes = on_a_thread(bytes, move |bytes| compression.pack(&bytes).into()).await;
         }
-        let mut headers = Vec::new();
-        if gzip::is_packed(&bytes) {
-            headers.push(("Content-Encoding".to_owned(), "gzip".to_owned()));
-        }
+        let encoding = compression.encoding().map(|name| ("Content-Encoding".to_owned(), name.to_owned()));
+        let headers = encoding.into_iter().collect();
         self.reports.tell(|events, output| events.sent(output, bytes.len()));
         let reply = match self.post(&Request { headers, body: Some(bytes), is_repeatable: true }).await {
             Ok(reply) => reply,
@@ -229,45 +205,27 @@ impl Sender {
         (self.is_proven, self.lone) = (true, 0);
     }
 
-    fn too_large(&mut self, bytes: usize) {
-        let half = (bytes / 2).max(SMALLEST);
-        if self.largest.is_none_or(|largest| half < largest) {
-            self.largest = Some(half);
-            self.reports.tell(|events, output| events.too_large(output, bytes, half));
-        }
-    }
-
-    fn is_about_types(&self, problem: &Problem) -> bool {
-        self.settings.type_name.is_some()
-            && problem.reason.contains("[_type]")
-            && !self.without_type.load(Ordering::Relaxed)
-    }
-
-    /// Gives up these documents, and says how many they are.
-    async fn bury(&self, dead: Vec<Dead>) -> u64 {
-        let count = dead.len() as u64;
-        for (at, one) in dead.iter().enumerate() {
-            let reason = dead_letter::label(&one.problem);
-            let is_same = |other: &&Dead| dead_letter::label(&other.problem) == reason;
-            if !dead[..at].iter().any(|other| is_same(&other)) {
-                let alike = dead[at..].iter().filter(is_same).count() as u64;
-                let why = one.problem.to_string();
-                self.reports.tell(|events, output| events.dropped(output, reason, alike, &why));
+    /// Gives up these documents, and counts them. Those that cannot be kept where they are to be come back, with the
+    /// reason.
+    async fn bury(&self, refused: Vec<(Problem, Bytes)>, dead: &mut u64) -> Option<(Piece, String)> {
+        let buried = refused.iter().map(|(problem, item)| refused::dead(problem, item)).collect();
+        match bury(buried, self.settings.dead_letter.as_ref(), &self.reports).await {
+            Ok(count) => {
+                *dead += count;
+                None
+            }
+            Err(why) => {
+                let items: Vec<_> = refused.iter().map(|(_, item)| item.as_ref()).collect();
+                Some((Piece { bytes: items.concat().into(), count: refused.len() as u64 }, why))
             }
         }
-        let Some(file) = self.settings.dead_letter.clone().filter(|_| count > 0) else { return count };
-        let path = file.path.clone();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
-        let now = Time(i64::try_from(now).unwrap_or(i64::MAX));
-        if let Err(error) = on_a_thread(dead, move |dead| file.append(&dead, now)).await {
-            self.reports.tell(|events, output| events.dead_letter_unwritable(output, &path, &error));
-        }
-        count
     }
 }
 
 impl Deliver for Sender {
     fn report_to(&mut self, reports: Reports) {
+        self.short.report_to(&reports);
+        self.plain.report_to(&reports);
         self.reports = reports;
     }
 
@@ -302,69 +260,5 @@ fn refuses_to_be_short(reply: &Result<Reply, Error>) -> bool {
         }
         Ok(_) => false,
         Err(error) => matches!(error.kind(), Kind::Status(404 | 405)),
-    }
-}
-
-/// What the answer means for each document.
-fn verdict(piece: &Piece, answer: &[u8], is_of_the_record: bool) -> Verdict {
-    let items = match answer::read(answer) {
-        Answer::All => return Verdict::Done,
-        Answer::Other => {
-            let problem = answer::problem(200, answer);
-            let why = format!("the answer is not that of a bulk request: {problem}");
-            return Verdict::Later(Later { why, after: None });
-        }
-        Answer::Each(items) => items,
-    };
-    let count = usize::try_from(piece.count).unwrap_or(usize::MAX);
-    let unanswered = count.saturating_sub(items.answered);
-    if items.failed.is_empty() && unanswered == 0 {
-        return Verdict::Done;
-    }
-    let plain = piece.plain();
-    let mut failed = items.failed.into_iter().peekable();
-    let (mut bytes, mut again) = (Vec::new(), 0);
-    let (mut dead, mut first) = (Vec::new(), None);
-    for (at, item) in body::items(&plain).enumerate() {
-        let problem = failed.next_if(|(number, _)| *number == at).map(|(_, problem)| problem);
-        match problem {
-            Some(problem) if !is_for_later(&problem, is_of_the_record) => {
-                dead.push(Dead { problem, item: plain.slice_ref(item) });
-                continue;
-            }
-            Some(problem) => drop(first.get_or_insert(problem)),
-            None if at < items.answered => continue,
-            None => {}
-        }
-        bytes.extend_from_slice(item);
-        again += 1;
-    }
-    let why = match first {
-        Some(problem) => format!("{again} of {count} documents are not taken for now, the first one: {problem}"),
-        None => format!("the answer does not tell about {unanswered} of {count} documents"),
-    };
-    let again = (again > 0).then(|| (Piece { bytes: Bytes::from(bytes), count: again }, why));
-    Verdict::Partly(Digest { again, dead })
-}
-
-/// Whether a document may be taken yet: later, or when somebody has set right what is wrong with the server.
-fn is_for_later(problem: &Problem, is_of_the_record: bool) -> bool {
-    match problem.status {
-        401 | 403 | 408 | 429 | 500.. => true,
-        // There is no such index, and none is made. If that is the record's own choice, others need not wait for it.
-        404 => !is_of_the_record,
-        _ => problem.kind == "index_closed_exception" || problem.reason.starts_with("pipeline with id ["),
-    }
-}
-
-/// What takes long enough to keep probes waiting. A thread that is gone takes the process with it.
-async fn on_a_thread<A, B>(input: A, work: impl FnOnce(A) -> B + Send + 'static) -> B
-where
-    A: Send + 'static,
-    B: Send + 'static,
-{
-    match tokio::task::spawn_blocking(move || work(input)).await {
-        Ok(output) => output,
-        Err(error) => std::panic::resume_unwind(error.into_panic()),
     }
 }

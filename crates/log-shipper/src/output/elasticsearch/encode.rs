@@ -1,14 +1,10 @@
 //! Records as the two lines each that a bulk request has: what to do, and the document.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
-
 use super::{
     Elasticsearch,
     id::{self, Place},
     index::Namer,
+    types::Types,
 };
 use crate::{
     json,
@@ -23,8 +19,9 @@ const MILLI: i64 = 1_000_000;
 
 pub(super) struct Bulk {
     settings: Elasticsearch,
-    /// Set once the server has refused types.
-    without_type: Arc<AtomicBool>,
+    types: Types,
+    /// Whether documents of the body that is being written have one.
+    typed: bool,
     namer: Namer,
     /// Everything up to the first field: most records share it with the one before, but for 12 bytes of the id.
     head: Head,
@@ -45,15 +42,16 @@ struct Head {
 }
 
 impl Bulk {
-    pub(super) fn new(settings: Elasticsearch, without_type: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(settings: Elasticsearch, types: Types) -> Self {
         let namer = Namer::new(settings.index.clone());
-        Self { settings, without_type, namer, head: Head::default(), stamps: Writer::default(), body: Vec::new() }
+        let (head, stamps, body, typed) = (Head::default(), Writer::default(), Vec::new(), types.are_sent());
+        Self { settings, types, typed, namer, head, stamps, body }
     }
 
     /// Brings the head up to date with this record.
     fn turn_to(&mut self, record: &Record<'_>) {
         if let Some(index) = self.namer.other(record) {
-            self.head.begin(&self.settings, index, self.without_type.load(Ordering::Relaxed));
+            self.head.begin(&self.settings, index, self.typed.then(|| self.types.name()));
         }
         let Head { bytes, id, place, stamp, milli, .. } = &mut self.head;
         if self.settings.ids {
@@ -83,14 +81,14 @@ impl Bulk {
 }
 
 impl Head {
-    fn begin(&mut self, settings: &Elasticsearch, index: &str, without_type: bool) {
+    fn begin(&mut self, settings: &Elasticsearch, index: &str, type_name: Option<&str>) {
         let bytes = &mut self.bytes;
         bytes.clear();
         bytes.extend_from_slice(b"{\"");
         bytes.extend_from_slice(settings.op.word().as_bytes());
         bytes.extend_from_slice(b"\":{\"_index\":");
         json::string(index.as_bytes(), bytes);
-        if let Some(name) = settings.type_name.as_ref().filter(|_| !without_type) {
+        if let Some(name) = type_name {
             bytes.extend_from_slice(&super::body::type_member(name));
         }
         if settings.ids {
@@ -137,9 +135,9 @@ impl Encode for Bulk {
     }
 
     fn seal(&mut self) -> Vec<u8> {
-        if self.settings.type_name.is_some() && self.without_type.load(Ordering::Relaxed) {
+        if self.typed != self.types.are_sent() {
             // From the next body on, so that in each either all have it or none.
-            self.settings.type_name = None;
+            self.typed = self.types.are_sent();
             self.namer = Namer::new(self.settings.index.clone());
         }
         match self.settings.web.compression {
@@ -148,8 +146,8 @@ impl Encode for Bulk {
                 let next = Vec::with_capacity(self.body.len());
                 std::mem::replace(&mut self.body, next)
             }
-            Compression::Gzip => {
-                let sealed = crate::output::gzip::pack(&self.body);
+            compression => {
+                let sealed = compression.pack(&self.body);
                 self.body.clear();
                 sealed
             }

@@ -7,7 +7,7 @@ use crate::{
     record::{Record, Time, Value},
 };
 
-/// `nginx-logs`, `logs-%Y.%m.%d`, `logs-{service}`, `logs-{service:other}-%Y.%m`.
+/// `nginx-logs`, `logs-%Y.%m.%d`, `logs-{service}`, `logs-{service:other}-%Y.%m`, `logs-{tag}`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Index {
     spelled: String,
@@ -139,20 +139,27 @@ fn fit(char: char) -> Option<char> {
     }
 }
 
+/// Where no field has this name, it is the tag.
+const TAG: &str = "tag";
+
 /// Adds what a field says, as far as it can be part of a name.
 fn said(record: &Record<'_>, name: &str, out: &mut String) {
-    let begins = out.is_empty();
-    record.look_up(name, |value| {
-        let text = match &value {
-            Value::Text(text) => (*text).to_owned(),
-            Value::Integer(number) => number.to_string(),
-            Value::Float(number) => number.to_string(),
-            Value::Bool(yes) => yes.to_string(),
-            Value::Json(_) | Value::Null => return,
-        };
-        let text = if begins { text.trim_start_matches(['-', '_', '+', '.']) } else { &text };
-        out.extend(text.chars().map(|char| fit(char).unwrap_or('-')));
+    let before = out.len();
+    record.look_up(name, |value| match &value {
+        Value::Text(text) => add_fit(text, out),
+        Value::Integer(number) => add_fit(&number.to_string(), out),
+        Value::Float(number) => add_fit(&number.to_string(), out),
+        Value::Bool(yes) => add_fit(&yes.to_string(), out),
+        Value::Json(_) | Value::Null => {}
     });
+    if name == TAG && out.len() == before {
+        add_fit(&record.origin.tag, out);
+    }
+}
+
+fn add_fit(text: &str, out: &mut String) {
+    let text = if out.is_empty() { text.trim_start_matches(['-', '_', '+', '.']) } else { text };
+    out.extend(text.chars().map(|char| fit(char).unwrap_or('-')));
 }
 
 /// Names of indices, one record after the other: written anew only when they change.
@@ -240,6 +247,7 @@ mod tests {
             [Some("logs-order-desk-2-1970"), None, Some("logs-7-1970"), Some("logs-ab-1970"), Some("logs-other-1970")];
         assert_eq!(names("logs-{service:other}-%Y", &bodies), wanted.map(|name| name.map(str::to_owned)));
         assert_eq!(names("{cluster}", &[(0, Body::Line(b""))]), [Some("east-1".into())]);
+        assert_eq!(names("{tag}-%Y", &[(0, Body::Line(b""))]), [Some("app-1970".into())]);
         assert_eq!(names("{nothing}", &[(0, Body::Line(b""))]), [Some("unknown".into())]);
     }
 

@@ -3,30 +3,28 @@
 
 mod answer;
 mod body;
-mod dead_letter;
+mod cloud_id;
 mod deliver;
 mod encode;
 mod id;
 mod index;
+mod refused;
+mod types;
+mod verdict;
 
-use std::{
-    str::FromStr,
-    sync::{Arc, atomic::AtomicBool},
-};
+use std::{str::FromStr, sync::Arc};
 
 use common::{Failure, config::Section};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use values::ByteSize;
 
-use self::{deliver::Sender, encode::Bulk};
-use super::{Deliver, Encode, Ship, web::Web};
+use self::{deliver::Sender, encode::Bulk, types::Types};
+use super::{Deliver, Encode, Ship, dead_letter, web::Web};
 
-pub use {dead_letter::DeadLetter, index::Index};
+pub use self::{cloud_id::CloudId, index::Index};
+pub use super::DeadLetter;
 
 /// Where the server looks for the time, and what a data stream must have.
 pub const TIMESTAMP: &str = "@timestamp";
-/// Two files of this size at most.
-const DEAD_LETTERS: u64 = 64 << 20;
 
 #[derive(Clone, Debug)]
 pub struct Elasticsearch {
@@ -36,7 +34,8 @@ pub struct Elasticsearch {
     pub index: Index,
     pub op: Op,
     pub pipeline: Option<String>,
-    /// Sent with each document until the server refuses it, as all since version 8 do.
+    /// Sent with each document until the server refuses it, as all since version 8 do. Where it is not given, none is
+    /// sent until the server demands one, as all before version 7 do.
     pub type_name: Option<String>,
     /// Whether documents get ids of ours. Without them what is sent twice is there twice.
     pub ids: bool,
@@ -99,10 +98,12 @@ impl Elasticsearch {
 }
 
 pub fn read(section: &mut Section) -> Arc<dyn Ship> {
-    let web = Web::read(section);
+    let web = match section.parsed::<CloudId>("cloud_id") {
+        Some(CloudId { url }) => Web::read_at(section, vec![url]),
+        None => Web::read(section),
+    };
     // Where there is none it is reported, and nothing is done with what stands for it.
     let index: Option<Index> = section.required("index");
-    let largest = section.parsed("dead_letter_bytes").map_or(DEAD_LETTERS, |ByteSize(bytes)| bytes);
     let is_data_stream = section.parsed("data_stream").unwrap_or(false);
     let op: Option<Op> = section.parsed("op");
     let time_key: Option<String> = section.parsed("time_key");
@@ -122,15 +123,15 @@ pub fn read(section: &mut Section) -> Arc<dyn Ship> {
         ids: section.parsed("ids").unwrap_or(true),
         time_key: time_key.unwrap_or_else(|| TIMESTAMP.into()),
         tag_key: section.parsed("tag_key"),
-        dead_letter: section.parsed("dead_letter").map(|path| DeadLetter { path, largest }),
+        dead_letter: dead_letter::read(section),
     })
 }
 
 impl Ship for Elasticsearch {
     fn open(&self) -> Result<(Box<dyn Encode>, Box<dyn Deliver>), Failure> {
-        let without_type = Arc::new(AtomicBool::new(false));
-        let encode = Bulk::new(self.clone(), Arc::clone(&without_type));
-        let deliver = Sender::new(self.clone(), without_type)?;
+        let types = Types::new(self.type_name.as_deref());
+        let encode = Bulk::new(self.clone(), types.clone());
+        let deliver = Sender::new(self.clone(), types)?;
         Ok((Box::new(encode), Box::new(deliver)))
     }
 }

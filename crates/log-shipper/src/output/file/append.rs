@@ -3,13 +3,12 @@
 use std::{
     fs::{self, File as Handle, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
-    path::{Path, PathBuf},
-    time::{SystemTime, UNIX_EPOCH},
+    path::Path,
 };
 
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Every, File, Rotate};
+use super::{File, Rotate, rotate};
 use crate::output::{Reports, plain};
 
 /// How much is read at once in search of the last line end.
@@ -24,7 +23,7 @@ pub(super) fn append(file: &File, path: &Path, bytes: &[u8], reports: &Reports) 
         reports.tell(|events, output| events.unfinished_cut(output, path, cut));
     }
     if let Some(rotate) = file.rotate.as_ref().filter(|rotate| opened.is_due(rotate, bytes.len() as u64)) {
-        move_away(path, rotate.keep).map_err(|error| named(format!("cannot be moved away: {}", plain(&error))))?;
+        rotate::move_away(path, rotate).map_err(|error| named(format!("cannot be moved away: {}", plain(&error))))?;
         let anew = Opened::new(path).map_err(|error| named(explained(&error)))?;
         opened = anew.ok_or_else(|| named("another process writes to it".into()))?;
     }
@@ -40,6 +39,8 @@ struct Opened {
     handle: Handle,
     length: u64,
     is_new: bool,
+    /// What is none, such as a pipe or a terminal, has no disk that it could be on, and nothing that could be cut.
+    is_regular: bool,
 }
 
 impl Opened {
@@ -60,8 +61,9 @@ impl Opened {
             // Some network file systems know no locks.
             Err(_) => {}
         }
-        let length = handle.metadata()?.len();
-        Ok(Some(Self { handle, length, is_new: length == 0 }))
+        let found = handle.metadata()?;
+        let (length, is_regular) = (found.len(), found.is_file());
+        Ok(Some(Self { handle, length, is_new: length == 0 && is_regular, is_regular }))
     }
 
     /// Cuts off what a process that died in the middle of a batch has left after the last line end: all of that batch
@@ -90,17 +92,13 @@ impl Opened {
     }
 
     fn is_due(&self, rotate: &Rotate, more: u64) -> bool {
-        let is_full = rotate.size.is_some_and(|size| self.length + more > size);
-        let is_of_before = rotate.every.is_some_and(|every| {
-            let written = self.handle.metadata().and_then(|found| found.modified());
-            written.is_ok_and(|written| every.count(written) != every.count(SystemTime::now()))
-        });
-        self.length > 0 && (is_full || is_of_before)
+        let written = || self.handle.metadata().and_then(|found| found.modified()).ok();
+        self.length > 0 && (rotate.is_full(self.length + more) || rotate.is_of_before(written))
     }
 
     fn write(&mut self, bytes: &[u8], sync: bool) -> Result<(), String> {
         let written = self.handle.write_all(bytes);
-        let written = written.and_then(|()| if sync { self.handle.sync_data() } else { Ok(()) });
+        let written = written.and_then(|()| if sync && self.is_regular { self.handle.sync_data() } else { Ok(()) });
         let Err(error) = written else { return Ok(()) };
         // All or nothing: half of a batch would be there twice.
         match self.handle.set_len(self.length) {
@@ -108,29 +106,6 @@ impl Opened {
             Err(second) => Err(format!("{}, and cannot be cut: {}", explained(&error), plain(&second))),
         }
     }
-}
-
-impl Every {
-    /// Which hour or day it is since 1970.
-    fn count(self, time: SystemTime) -> u64 {
-        let seconds = time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        match self {
-            Self::Hour => seconds / 3600,
-            Self::Day => seconds / 86_400,
-        }
-    }
-}
-
-/// `FILE` becomes `FILE.1`, what was `FILE.1` becomes `FILE.2`; the oldest is gone.
-fn move_away(path: &Path, keep: u32) -> io::Result<()> {
-    let numbered = |number: u32| PathBuf::from(format!("{}.{number}", path.display()));
-    for number in (1..keep).rev() {
-        match fs::rename(numbered(number), numbered(number + 1)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-    }
-    fs::rename(path, numbered(1))
 }
 
 /// A new file is on the disk when its directory knows it.

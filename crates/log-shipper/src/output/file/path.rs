@@ -1,13 +1,14 @@
-//! The path of a file: fixed, by the date, by the tag.
+//! The path of a file: fixed, by the date, by what records say.
 
 use std::{fmt, str::FromStr};
 
 use crate::{
+    output::template::Template,
     parse::time::Pattern,
     record::{Record, Time},
 };
 
-/// `/logs/all.log`, `/logs/{tag}/%Y-%m-%d.log`.
+/// `/logs/all.log`, `/logs/{tag}/%Y-%m-%d.log`, `/logs/{level:none}.log`.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Path {
     spelled: String,
@@ -19,24 +20,34 @@ pub struct Path {
 enum Piece {
     /// As strftime has it; also what is fixed.
     Date(Pattern),
-    Tag,
+    Said(Template),
 }
 
 /// Any moment, and another that has nothing in common with it, down to the weekday.
 const MOMENTS: [i64; 2] = [0, 1_795_238_396_000_000_000];
 const HALF_A_SECOND: i64 = 500_000_000;
+/// Names of files may have 255 bytes; what a record says is not all of one.
+const LONGEST: usize = 128;
 
 impl Path {
-    /// As far as it makes a difference to the path: the same second and the same tag are the same file.
-    pub(super) fn second(&self, record: &Record<'_>) -> i64 {
-        if self.has_date { record.time.0.div_euclid(1_000_000_000) } else { 0 }
+    /// As far as it makes a difference to the path: the same second, tag and path are the same file. None where it may
+    /// be another one for each record.
+    pub(super) fn second(&self, record: &Record<'_>) -> Option<i64> {
+        let is_of_the_record =
+            self.pieces.iter().any(|piece| matches!(piece, Piece::Said(text) if text.is_of_the_record()));
+        (!is_of_the_record).then(|| if self.has_date { record.time.0.div_euclid(1_000_000_000) } else { 0 })
     }
 
-    pub(super) fn write(&self, record: &Record<'_>, out: &mut String) {
+    /// `scratch` is memory to use.
+    pub(super) fn write(&self, record: &Record<'_>, scratch: &mut String, out: &mut String) {
         for piece in &self.pieces {
             match piece {
                 Piece::Date(pattern) => pattern.write(record.time, out),
-                Piece::Tag => tag(&record.origin.tag, out),
+                Piece::Said(template) => {
+                    scratch.clear();
+                    template.write(record, scratch);
+                    name(scratch, out);
+                }
             }
         }
     }
@@ -52,28 +63,33 @@ impl Path {
     }
 }
 
-/// A tag is part of a name, and never leads elsewhere.
-fn tag(tag: &str, out: &mut String) {
-    if tag.is_empty() || tag.bytes().all(|byte| byte == b'.') {
+/// What a record says is part of a name, and never leads elsewhere.
+fn name(said: &str, out: &mut String) {
+    if said.bytes().all(|byte| byte == b'.') {
         out.push('_');
     }
-    out.extend(tag.chars().map(|char| if char == '/' || char.is_control() { '_' } else { char }));
+    let short = said.char_indices().take_while(|(at, char)| at + char.len_utf8() <= LONGEST);
+    out.extend(short.map(|(_, char)| if char == '/' || char.is_control() { '_' } else { char }));
 }
 
 impl FromStr for Path {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const EXPECTED: &str =
+            "expected the path of a file, in which {tag}, {path}, {FIELD} and a date such as %Y-%m-%d may stand";
         let mut pieces = Vec::new();
-        for (at, piece) in text.split("{tag}").enumerate() {
-            if at > 0 {
-                pieces.push(Piece::Tag);
-            }
-            pieces.push(Piece::Date(Pattern::new(piece)?));
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (_, after) = after.split_once('}').ok_or(EXPECTED)?;
+            let said = &rest[before.len()..rest.len() - after.len()];
+            pieces.extend([Piece::Date(Pattern::new(before)?), Piece::Said(said.parse().map_err(|_| EXPECTED)?)]);
+            rest = after;
         }
+        pieces.push(Piece::Date(Pattern::new(rest)?));
         let mut path = Self { spelled: text.into(), pieces, has_date: false };
-        if text.is_empty() || text.ends_with('/') || text.contains(['{', '}']) && !only_tags(text) {
-            return Err("expected the path of a file, in which {tag} and a date such as %Y-%m-%d may stand".into());
+        if text.is_empty() || text.ends_with('/') || rest.contains('}') {
+            return Err(EXPECTED.into());
         }
         if MOMENTS.iter().any(|moment| path.dates(*moment) != path.dates(moment + HALF_A_SECOND)) {
             return Err("expected a date that is no finer than seconds".into());
@@ -81,10 +97,6 @@ impl FromStr for Path {
         path.has_date = path.dates(MOMENTS[0]) != path.dates(MOMENTS[1]);
         Ok(path)
     }
-}
-
-fn only_tags(text: &str) -> bool {
-    !text.replace("{tag}", "").contains(['{', '}'])
 }
 
 /// As it was typed.
@@ -100,11 +112,12 @@ mod tests {
     use crate::record::{Body, Origin};
 
     fn path(spelled: &str, tag: &str, seconds: i64) -> String {
-        let origin = Origin { tag: tag.into(), path: String::new(), fields: Vec::new(), line_key: String::new() };
+        let fields = vec![("host".into(), "h/1".into()), ("long".into(), "é".repeat(200))];
+        let origin = Origin { tag: tag.into(), path: "/l/a".into(), fields, line_key: String::new() };
         let time = Time(seconds * 1_000_000_000);
         let record = Record { origin: &origin, file: 0, offset: 0, raw: b"", time, body: Body::Line(b"") };
         let mut out = String::new();
-        spelled.parse::<Path>().unwrap().write(&record, &mut out);
+        spelled.parse::<Path>().unwrap().write(&record, &mut String::new(), &mut out);
         out
     }
 
@@ -113,6 +126,8 @@ mod tests {
         assert_eq!(path("/logs/all.log", "app", 0), "/logs/all.log");
         assert_eq!(path("/logs/{tag}/%Y-%m-%d.log", "nginx.access", 86_400), "/logs/nginx.access/1970-01-02.log");
         assert_eq!(path("/logs/100%%.log", "app", 0), "/logs/100%.log");
+        assert_eq!(path("/logs/{host}{path}-{gone:x}{gone}", "app", 0), "/logs/h_1_l_a-x_");
+        assert_eq!(path("/{long}", "app", 0), format!("/{}", "é".repeat(64)));
     }
 
     #[test]
@@ -124,7 +139,9 @@ mod tests {
 
     #[test]
     fn what_is_no_path_is_refused() {
-        for text in ["", "/logs/", "/logs/{host}", "/logs/{tag", "/logs/%Q", "/logs/%L", "/logs/%", "/logs/%s.%3N"] {
+        for text in
+            ["", "/logs/", "/logs/{}", "/logs/{tag", "/logs/tag}", "/logs/%Q", "/logs/%L", "/logs/%", "/logs/%s.%3N"]
+        {
             assert!(text.parse::<Path>().is_err(), "{text}");
         }
     }

@@ -30,7 +30,7 @@ impl Bench {
 }
 
 fn rotate(size: u64, keep: u32) -> Option<Rotate> {
-    Some(Rotate { size: Some(size), every: None, keep })
+    Some(Rotate { size: Some(size), every: None, keep, compress: Compression::None })
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn what_is_larger_than_a_file_may_be_gets_one_of_its_own() {
 
 #[test]
 fn a_file_of_yesterday_is_moved_away() {
-    let bench = Bench::new(Some(Rotate { size: None, every: Some(Every::Day), keep: 3 }));
+    let bench = Bench::new(Some(Rotate { size: None, every: Some(Every::Day), keep: 3, compress: Compression::None }));
     bench.append("old\n").unwrap();
     bench.append("also today\n").unwrap();
     let yesterday = std::time::SystemTime::now() - std::time::Duration::from_secs(86_400);

@@ -5,7 +5,7 @@ use std::{
     io,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll, Waker},
+    task::{Context, Waker},
     time::Duration,
 };
 
@@ -139,12 +139,17 @@ impl Connection {
         Ok(checked.map_err(|why| format!("{why}{hint}"))?)
     }
 
-    /// Whether the other side has neither closed it nor said something that nobody asked for.
-    pub(super) fn is_alive(&mut self) -> bool {
-        let mut byte = [0];
+    /// Whether it can be used again. A server may have closed it, or have said something that nobody asked for.
+    pub(super) fn check(&mut self) -> Result<bool, Trouble> {
+        let mut bytes = [0; 1024];
+        let mut buffer = ReadBuf::new(&mut bytes);
         let mut context = Context::from_waker(Waker::noop());
-        let polled = Pin::new(&mut self.stream).poll_read(&mut context, &mut ReadBuf::new(&mut byte));
-        self.read.is_empty() && matches!(polled, Poll::Pending)
+        let polled = Pin::new(&mut self.stream).poll_read(&mut context, &mut buffer);
+        self.read.extend_from_slice(buffer.filled());
+        match reply::read(&self.read) {
+            Ok((hello @ Reply::Hello { .. }, _)) => Err(instead_of_ack(&hello)),
+            _ => Ok(self.read.is_empty() && polled.is_pending()),
+        }
     }
 
     /// Sends messages and waits until each is acknowledged; `acked` says which are, also when it ends early.
@@ -198,6 +203,13 @@ impl Connection {
             Ok(())
         };
         tokio::try_join!(write, read).map(drop)
+    }
+}
+
+impl Drop for Connection {
+    /// As far as it goes without waiting: a server takes a TLS connection that just ends for one that broke.
+    fn drop(&mut self) {
+        let _ = Pin::new(&mut self.stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
     }
 }
 

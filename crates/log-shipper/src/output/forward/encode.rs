@@ -40,7 +40,7 @@ impl Encode for Encoder {
                     chunk(&id, body);
                 }
             };
-            parts.add(name(&id), |_| {}, write);
+            parts.add_alone(name(&id), write);
             return;
         }
         let write = |body: &mut Vec<u8>| {

@@ -106,7 +106,7 @@ impl Deliver for Servers {
 impl Node {
     async fn deliver(&mut self, forward: &Forward, batch: &mut Batch, reports: &Reports) -> Result<(), String> {
         if let Some(mut kept) = self.connection.take()
-            && kept.is_alive()
+            && kept.check().map_err(|trouble| trouble.why)?
         {
             match self.send(kept, forward, batch, reports).await {
                 // It was given up on the other side, most likely while it was idle: that is no failure of the server.

@@ -28,6 +28,11 @@ pub(super) fn refused(text: &str) -> Option<u64> {
     .or(Some(1))
 }
 
+/// Whether others may be taken all the same.
+pub(super) fn is_of_one_stream(text: &str) -> bool {
+    ["Per stream rate limit exceeded", "maximum active stream limit exceeded"].iter().any(|said| text.contains(said))
+}
+
 /// The sum of what is found at the beginning of words.
 fn numbers<'a>(text: &'a str, find: impl Fn(&'a str) -> Option<&'a str>) -> Option<u64> {
     let begins = std::iter::once(0).chain(text.match_indices([' ', '\n']).map(|(at, _)| at + 1));

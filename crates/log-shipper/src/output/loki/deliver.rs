@@ -1,6 +1,13 @@
 //! Sends streams, request by request, until Loki has every entry that it takes.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use common::Failure;
 use http_client::{Bytes, Error, Expect, Kind, Request};
@@ -25,6 +32,8 @@ pub(super) struct Sender {
     loki: Loki,
     servers: Servers,
     reports: Reports,
+    /// There are more streams than there may be.
+    is_crowded: Arc<AtomicBool>,
 }
 
 /// What became of one request.
@@ -34,11 +43,16 @@ enum Verdict {
     Partly(u64, String),
     Refused(String),
     TooLarge(String),
-    Later(String, Option<Duration>),
+    Later(Wait),
+}
+
+struct Wait {
+    why: String,
+    after: Option<Duration>,
 }
 
 impl Sender {
-    pub(super) fn new(loki: Loki) -> Result<Self, Failure> {
+    pub(super) fn new(loki: Loki, is_crowded: Arc<AtomicBool>) -> Result<Self, Failure> {
         let asked = Asked {
             method: "POST",
             content_type: match loki.form {
@@ -46,16 +60,25 @@ impl Sender {
                 Form::Json => "application/json",
             },
             // What a 400 says about which entries is needed whole.
-            expect: Expect::codes((200..300).chain([400])),
+            expect: Expect::default().and(400),
             max_reply: LONGEST_ANSWER,
         };
-        Ok(Self { servers: Servers::new(&loki.web, &asked, endpoint)?, reports: Reports::default(), loki })
+        let servers = Servers::new(&loki.web, &asked, endpoint)?;
+        Ok(Self { loki, servers, reports: Reports::default(), is_crowded })
     }
 
     async fn send_all(&mut self, batch: &mut Batch) -> Outcome {
+        if self.is_crowded.swap(false, Ordering::Relaxed) {
+            self.reports.tell(|events, output| events.too_many_streams(output, self.loki.most_streams));
+        }
         let mut work: VecDeque<Vec<Part>> = requests(&batch.body, self.loki.streams);
-        let mut arrived = 0;
+        let (mut arrived, mut left, mut waits) = (0, Vec::new(), None);
         while let Some(streams) = work.pop_front() {
+            // What comes after something that has to wait waits as well: a stream keeps its order.
+            if streams.iter().any(|stream| left.iter().any(|waiting: &Part| waiting.name == stream.name)) {
+                left.extend(streams);
+                continue;
+            }
             let count: u64 = streams.iter().map(|stream| stream.records as u64).sum();
             let streams = Arc::new(streams);
             match self.send(&streams).await {
@@ -69,17 +92,20 @@ impl Sender {
                     Some(halves) => halves.into_iter().rev().for_each(|half| work.push_front(half)),
                     None => self.give_up(batch, count, &why),
                 },
-                Verdict::Later(why, after) => {
-                    self.reports.tell(|events, output| events.arrived(output, arrived));
-                    let left: Vec<Part> =
-                        Arc::unwrap_or_clone(streams).into_iter().chain(work.into_iter().flatten()).collect();
-                    batch.records = left.iter().map(|stream| stream.records as u64).sum();
-                    batch.body = parts::join(left);
-                    return Outcome::Again { why, after };
+                Verdict::Later(wait) => {
+                    left.extend(Arc::unwrap_or_clone(streams));
+                    if !answer::is_of_one_stream(&wait.why) {
+                        left.extend(work.drain(..).flatten());
+                    }
+                    waits.get_or_insert(wait);
                 }
             }
         }
-        Outcome::Delivered
+        let Some(Wait { why, after }) = waits else { return Outcome::Delivered };
+        self.reports.tell(|events, output| events.arrived(output, arrived));
+        batch.records = left.iter().map(|stream| stream.records as u64).sum();
+        batch.body = parts::join(left);
+        Outcome::Again { why, after }
     }
 
     fn give_up(&self, batch: &mut Batch, count: u64, why: &str) {
@@ -97,7 +123,9 @@ impl Sender {
         });
         let body = match body.await {
             Ok(body) => body,
-            Err(error) => return Verdict::Later(format!("no request could be made: {error}"), None),
+            Err(error) => {
+                return Verdict::Later(Wait { why: format!("no request could be made: {error}"), after: None });
+            }
         };
         self.reports.tell(|events, output| events.sent(output, body.len()));
         let mut headers = Vec::new();
@@ -121,12 +149,14 @@ impl Sender {
 }
 
 fn failed(error: &Error) -> Verdict {
-    let why = format!("{error}{}", hint(error));
+    let why = error.to_string();
+    let hint = if why.contains("no org id") { " (set tenant)" } else { hint(error) };
+    let why = format!("{why}{hint}");
     match error.kind() {
         Kind::Status(413) => Verdict::TooLarge(why),
         // What one part of Loki takes may be too large for the next one.
         Kind::Status(500) if why.contains("received message larger than max") => Verdict::TooLarge(why),
-        _ => Verdict::Later(why, error.retry_after()),
+        _ => Verdict::Later(Wait { why, after: error.retry_after() }),
     }
 }
 

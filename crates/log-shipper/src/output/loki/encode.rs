@@ -1,11 +1,18 @@
 //! Records as entries of streams.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use super::{
     Loki,
     entries::{self, Last},
     line,
+    streams::Streams,
 };
 use crate::{
     output::{
@@ -24,43 +31,30 @@ const MOST_STREAMS: usize = 10_000;
 pub(super) struct Encoder {
     loki: Loki,
     parts: Parts,
-    /// The stream of the record before this one, and where that came from, if that is all that matters.
-    stream: String,
-    origin: Option<(String, String)>,
-    scratch: String,
+    streams: Streams,
+    /// To say that there are more of them than there may be.
+    is_crowded: Arc<AtomicBool>,
     last: HashMap<String, Last>,
+    scratch: String,
 }
 
 impl Encoder {
-    pub(super) fn new(loki: Loki) -> Self {
+    pub(super) fn new(loki: Loki, is_crowded: Arc<AtomicBool>) -> Self {
         Self {
-            loki,
             parts: Parts::default(),
-            stream: String::new(),
-            origin: None,
-            scratch: String::new(),
+            streams: Streams::new(loki.labels.clone(), loki.most_streams),
+            is_crowded,
             last: HashMap::new(),
+            scratch: String::new(),
+            loki,
         }
-    }
-
-    /// Finds out which stream it belongs to.
-    fn find_stream(&mut self, record: &Record<'_>) {
-        let Self { loki, stream, origin, scratch, .. } = self;
-        let (tag, path) = (&record.origin.tag, &record.origin.path);
-        let is_same = origin.as_ref().is_some_and(|(known, at)| known == tag && at == path);
-        if is_same {
-            return;
-        }
-        stream.clear();
-        loki.labels.write(record, scratch, stream);
-        *origin = (!loki.labels.are_of_the_record()).then(|| (tag.clone(), path.clone()));
     }
 }
 
 impl Encode for Encoder {
     fn record(&mut self, record: &Record<'_>) {
-        self.find_stream(record);
-        let Self { loki, parts, stream, scratch, .. } = self;
+        let Self { loki, parts, streams, scratch, .. } = self;
+        let stream = streams.of(record);
         let write = |body: &mut Vec<u8>| {
             entries::add(
                 record.time.0,
@@ -81,6 +75,7 @@ impl Encode for Encoder {
 
     fn seal(&mut self) -> Vec<u8> {
         let mut parts = self.parts.take();
+        self.is_crowded.fetch_or(self.streams.were_too_many(), Ordering::Relaxed);
         if self.last.len() > MOST_STREAMS {
             self.last.clear();
         }

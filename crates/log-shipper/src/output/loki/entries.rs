@@ -92,15 +92,16 @@ pub(super) fn order(body: &mut Vec<u8>, last: &mut Option<Last>) {
         *body = ranges.into_iter().flat_map(|range| &body[range]).copied().collect();
     }
     let starts: Vec<usize> = ranges(body).map(|range| range.start).collect();
+    // What is older than what has been sent keeps its time, among others of its kind.
+    let mut late = None;
     for start in starts {
         let said = time(&body[start..]);
-        let given = match last {
-            // Older than what has been sent: it may be what it is.
-            Some(last) if said < last.said => continue,
-            Some(last) if said <= last.given => last.given + 1,
+        let before = if last.is_some_and(|last| said < last.said) { &mut late } else { &mut *last };
+        let given = match before {
+            Some(before) if said <= before.given => before.given + 1,
             _ => said,
         };
-        *last = Some(Last { said, given });
+        *before = Some(Last { said, given });
         body[start..start + 8].copy_from_slice(&given.to_le_bytes());
     }
 }
@@ -155,9 +156,9 @@ mod tests {
         order(&mut out, &mut last);
         assert_eq!(read(&out), [(3, "b"), (5, "a"), (6, "a"), (7, "c"), (8, "d"), (9, "e")]);
         // The next batch goes on where this one ended, and what is late keeps its time.
-        let mut out = body(&[(9, "e"), (4, "late"), (9, "f")]);
+        let mut out = body(&[(9, "e"), (4, "late"), (9, "f"), (4, "late")]);
         order(&mut out, &mut last);
-        assert_eq!(read(&out), [(4, "late"), (10, "e"), (11, "f")]);
+        assert_eq!(read(&out), [(4, "late"), (5, "late"), (10, "e"), (11, "f")]);
     }
 
     proptest! {
