@@ -47,14 +47,15 @@ fn last_line(text: &str) -> usize {
 
 type Sink = Rc<RefCell<Vec<(usize, String)>>>;
 
+/// A value and the line it begins in, for files of others: they have keys that nobody can ask for by name.
 #[derive(Clone, Debug)]
-pub(crate) struct Node {
-    line: usize,
-    pub(crate) value: Value,
+pub struct Node {
+    pub line: usize,
+    pub value: Value,
 }
 
 #[derive(Clone, Debug)]
-pub(crate) enum Value {
+pub enum Value {
     Null,
     Text(String),
     List(Vec<Node>),
@@ -263,7 +264,7 @@ fn long_form(node: Node, short: &str) -> Node {
 }
 
 /// The file as a tree. The error is a line and what is wrong with it.
-pub(crate) fn tree(text: &str) -> Result<Node, (usize, String)> {
+pub fn tree(text: &str) -> Result<Node, (usize, String)> {
     let mut builder = Builder { stack: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
     // What ends too early is found after the end, where no line is.
     let last = last_line(text);

@@ -1,4 +1,4 @@
-//! What was typed: flags, a YAML file, or nothing at all.
+//! What was typed: our own flags, a YAML file, nothing at all, or what the peer takes by whose name we were called.
 
 use std::{
     ffi::OsString,
@@ -11,6 +11,7 @@ use common::{Arguments, CommonArgs, Defaults, Failure, Usage, View, args::typed}
 
 use crate::{
     config::{Batch, Config, Input, Lines, Output, Retry, Start, State, Tag, Until},
+    dialect::{self, Called, Dialect, World},
     output::{Shape, Stdout},
     select::{Only, Select},
     status,
@@ -20,10 +21,23 @@ use crate::{
 /// What is read when nothing is said.
 const LOGS: &str = "/var/log/app";
 
+/// A command line in one of the spellings we know.
+#[derive(Debug)]
+pub struct Args {
+    common: CommonArgs,
+    spelling: Spelling,
+}
+
+#[derive(Debug)]
+enum Spelling {
+    Own(Box<OwnArgs>),
+    Peer(Box<Dialect>, Box<World>),
+}
+
 /// Follows log files and ships every line, once the receiver has it for good
 #[derive(clap::Parser, Debug)]
-#[command(name = "log-shipper", version)]
-pub struct Args {
+#[command(name = "log-shipper", version, after_help = AFTER_HELP)]
+struct OwnArgs {
     /// Inputs and outputs in one YAML file; see docs/log-shipper.md
     #[arg(long, value_name = "FILE", conflicts_with_all = ["path", "exclude", "tail", "json", "state_file"])]
     config: Option<PathBuf>,
@@ -46,7 +60,7 @@ pub struct Args {
     json: bool,
 
     /// Remember here what was delivered
-    #[arg(long, value_name = "FILE", default_value = STATE)]
+    #[arg(long, value_name = "FILE", env = "LOG_SHIPPER_STATE_FILE", default_value = STATE)]
     state_file: PathBuf,
 
     /// Ship what is there and exit, as in a Job
@@ -65,18 +79,40 @@ pub struct Args {
     #[arg(long, env = "LOG_DIR", hide = true)]
     log_dir: Option<PathBuf>,
 
+    /// A peer's file that is not there, where that peer was called and told nothing.
+    #[arg(skip)]
+    instead_of: Option<&'static str>,
+
     #[command(flatten)]
     common: CommonArgs,
 }
+
+const AFTER_HELP: &str = "\
+Also: log-shipper status | healthcheck | wait TARGET... | pause (each has --help)
+Called as fluent-bit, fluentd or tail, or with one of these words as the first argument, it takes that program's flags
+and reads its files. Without any argument it reads /fluent-bit/etc/fluent-bit.conf or /fluentd/etc/fluent.conf, if one
+of them is there.";
 
 impl Arguments for Args {
     const NAME: &'static str = "log-shipper";
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const DEFAULTS: Defaults = Defaults { admin_port: 2020, drain_delay: Duration::ZERO };
+    const PEERS: &'static [&'static str] = &dialect::NAMES;
     const STATUS: Option<View> = Some(View { path: "/files", draw: status::table });
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage> {
-        typed(argv, Self::DEFAULTS)
+        let world = World::of_this_process();
+        match dialect::called_as(argv)? {
+            Called::Peer(name, argv) => {
+                let (common, dialect) = dialect::parse(name, &argv, Self::DEFAULTS, &world)?;
+                Ok(Self { common, spelling: Spelling::Peer(Box::new(dialect), Box::new(world)) })
+            }
+            Called::Own(argv, instead_of) => {
+                let mut own: OwnArgs = typed(&argv, Self::DEFAULTS)?;
+                own.instead_of = instead_of;
+                Ok(Self { common: own.common.clone(), spelling: Spelling::Own(Box::new(own)) })
+            }
+        }
     }
 
     fn common(&self) -> &CommonArgs {
@@ -84,17 +120,40 @@ impl Arguments for Args {
     }
 
     fn file(&self) -> Option<&Path> {
-        self.config.as_deref()
+        match &self.spelling {
+            Spelling::Own(own) => own.config.as_deref(),
+            Spelling::Peer(..) => None,
+        }
     }
 }
 
 impl Args {
     /// What it means. Called again at each reload.
     pub fn load(&self) -> Result<Config, Failure> {
+        match &self.spelling {
+            Spelling::Own(own) => own.load(),
+            Spelling::Peer(dialect, world) => dialect.load(world),
+        }
+    }
+
+    pub fn dialect(&self) -> Option<&Dialect> {
+        match &self.spelling {
+            Spelling::Own(_) => None,
+            Spelling::Peer(dialect, _) => Some(dialect),
+        }
+    }
+}
+
+impl OwnArgs {
+    fn load(&self) -> Result<Config, Failure> {
         let mut config = match &self.config {
             Some(file) => yaml::read(file)?,
             None => self.flags(),
         };
+        if let Some(file) = self.instead_of {
+            let paths: Vec<_> = self.paths().iter().map(|path| path.display().to_string()).collect();
+            tracing::info!(file, reads = paths.join(", "), "the file is not there: lines go to standard output");
+        }
         config.until = match &self.exit_when {
             _ if self.one_shot => Until::EndOfFiles,
             Some(file) => Until::Exists(file.clone()),
@@ -117,7 +176,7 @@ impl Args {
             name: "stdout".into(),
             selects: Select::All,
             only: Only::default(),
-            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw } }),
+            ship: Arc::new(Stdout { shape: if self.json { Shape::Json } else { Shape::Raw }, names: None }),
             batch: Batch { pause: Duration::ZERO, ..Batch::default() },
             retry: Retry::default(),
         };

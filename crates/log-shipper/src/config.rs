@@ -1,6 +1,12 @@
 //! What is meant: the model that flags, files and dialects are turned into. It knows no peer's format.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use regex::Regex;
 
 use crate::{
     join::Join,
@@ -97,11 +103,24 @@ pub enum TooLong {
 }
 
 /// The name of an input, by which outputs select.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Tag {
     Fixed(String),
     /// Before and after the path, whose slashes become dots.
     WithPath(String, String),
+    /// What the groups of an expression find in the path, put where a text has `<group>`.
+    Captured(Regex, String),
+}
+
+impl PartialEq for Tag {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fixed(one), Self::Fixed(other)) => one == other,
+            (Self::WithPath(a, b), Self::WithPath(c, d)) => (a, b) == (c, d),
+            (Self::Captured(a, b), Self::Captured(c, d)) => (a.as_str(), b) == (c.as_str(), d),
+            _ => false,
+        }
+    }
 }
 
 impl Tag {
@@ -112,8 +131,25 @@ impl Tag {
                 let path = path.trim_start_matches('/').replace('/', ".");
                 format!("{before}{path}{after}")
             }
+            Self::Captured(pattern, text) => captured(pattern, text, path),
         }
     }
+}
+
+/// A group that is not in the path is `_`.
+fn captured(pattern: &Regex, text: &str, path: &str) -> String {
+    let found = pattern.captures(path);
+    let mut tag = String::new();
+    let mut rest = text;
+    while let Some((before, (name, after))) =
+        rest.split_once('<').and_then(|(before, inside)| Some((before, inside.split_once('>')?)))
+    {
+        tag.push_str(before);
+        let said = found.as_ref().and_then(|found| found.name(name));
+        tag.push_str(said.map_or("_", |said| said.as_str()));
+        rest = after;
+    }
+    tag + rest
 }
 
 /// Where a file begins that no position is known of.
@@ -124,6 +160,12 @@ pub enum Start {
     Tail,
     /// As `Tail`, but so many lines before the end.
     Last(u64),
+    LastBytes(u64),
+    /// As `Head`, but at this line; the first is 1.
+    Line(u64),
+    Byte(u64),
+    /// As `Tail` for files that were made before this moment, as `Head` for the others.
+    Since(SystemTime),
 }
 
 /// Where one thing goes.
@@ -182,6 +224,8 @@ pub enum Until {
     EndOfFiles,
     /// This file exists, and all that is there then has been shipped.
     Exists(PathBuf),
+    /// It does not exist any more, and all that is there then has been shipped. It is looked for at each `poll`.
+    Gone(PathBuf),
 }
 
 #[cfg(test)]
@@ -192,5 +236,19 @@ mod tests {
     fn a_tag_can_have_the_path() {
         let tag = Tag::WithPath("nginx.".into(), String::new());
         assert_eq!(tag.of("/var/log/nginx/access.log"), "nginx.var.log.nginx.access.log");
+    }
+
+    #[test]
+    fn a_tag_can_have_parts_of_the_path() {
+        let pattern = Regex::new("(?<pod>[a-z]+)_(?<space>[a-z]+)-").unwrap();
+        let tag = Tag::Captured(pattern, "kube.<space>.<pod>.<else>.x".into());
+        assert_eq!(tag.of("/containers/web_shop-1.log"), "kube.shop.web._.x");
+    }
+
+    #[test]
+    fn the_first_that_matches_keeps_a_tag_from_the_rest() {
+        let all = |specs: &[&str]| specs.iter().map(|spec| Regex::new(spec).unwrap()).collect();
+        let select = Select::Matching { any: all(&["^app"]), none: all(&["^app$"]) };
+        assert!(select.takes("app.x") && !select.takes("app") && !select.takes("web"));
     }
 }

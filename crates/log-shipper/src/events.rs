@@ -16,7 +16,16 @@ use values::Span;
 
 use crate::{config::TooLong, fill::Batch, follow::Followed};
 
+/// Somebody else who is told of files, in words of his own.
+pub trait Observer: Send + Sync {
+    /// A new one, or one that was cut and begins anew.
+    fn found(&self, file: &Followed);
+    /// It is not there any more, or another one is.
+    fn gone(&self, file: &Followed);
+}
+
 pub struct Events {
+    observer: Option<Box<dyn Observer>>,
     records: IntCounterVec,
     read_bytes: IntCounterVec,
     sent_bytes: IntCounterVec,
@@ -39,11 +48,11 @@ pub struct Events {
 }
 
 impl Events {
-    pub fn new(registry: &Registry) -> Result<Self, Failure> {
-        Self::registered(registry).map_err(|error| Failure::bug(error.to_string()))
+    pub fn new(registry: &Registry, observer: Option<Box<dyn Observer>>) -> Result<Self, Failure> {
+        Self::registered(registry, observer).map_err(|error| Failure::bug(error.to_string()))
     }
 
-    fn registered(registry: &Registry) -> common::prometheus::Result<Self> {
+    fn registered(registry: &Registry, observer: Option<Box<dyn Observer>>) -> common::prometheus::Result<Self> {
         let name = |suffix: &str| format!("log_shipper_{suffix}");
         let gauge = |suffix: &str, help: &str| kept(registry, IntGauge::new(name(suffix), help)?);
         let counter = |suffix: &str, help: &str| kept(registry, IntCounter::new(name(suffix), help)?);
@@ -53,6 +62,7 @@ impl Events {
         let durations = HistogramOpts::new(name("send_duration_seconds"), "How long an output took for a batch.")
             .buckets(vec![0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10.0, 60.0]);
         let events = Self {
+            observer,
             records: counters("records_total", "Records that an output has for good.", &["output"])?,
             read_bytes: counters("read_bytes_total", "Bytes of the files that an output has for good.", &["output"])?,
             sent_bytes: counters("sent_bytes_total", "Bytes of the bodies that were sent.", &["output"])?,
@@ -72,6 +82,12 @@ impl Events {
             troubles: Mutex::default(),
         };
         Ok(events)
+    }
+
+    fn observe(&self, tell: impl FnOnce(&dyn Observer)) {
+        if let Some(observer) = &self.observer {
+            tell(observer.as_ref());
+        }
     }
 
     /// Series that exist from the start, so that an alert on their rate sees the first step too.
@@ -95,6 +111,7 @@ impl Events {
 
     pub fn found(&self, file: &Followed) {
         self.found.inc();
+        self.observe(|observer| observer.found(file));
         let from = file.starts.iter().min().copied().unwrap_or(0);
         tracing::info!(path = file.origin.path, tag = file.origin.tag, from, size = file.size(), "following");
     }
@@ -107,6 +124,7 @@ impl Events {
 
     pub fn rotated(&self, file: &Followed) {
         self.rotated.inc();
+        self.observe(|observer| observer.gone(file));
         tracing::info!(path = file.origin.path, left = file.size().saturating_sub(file.least_acked()), "rotated");
     }
 

@@ -14,6 +14,7 @@
 
 pub mod args;
 pub mod config;
+pub mod dialect;
 pub mod events;
 pub mod fill;
 pub mod follow;

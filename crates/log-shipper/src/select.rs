@@ -2,14 +2,21 @@
 
 use std::borrow::Cow;
 
+use regex::Regex;
+
 use crate::record::{Body, Record, Value};
 
 /// Which tags an output takes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Select {
     All,
     /// Any of these; `*` stands for anything.
     Tags(Vec<String>),
+    /// What any of the first and none of the second finds something in.
+    Matching {
+        any: Vec<Regex>,
+        none: Vec<Regex>,
+    },
 }
 
 impl Select {
@@ -17,6 +24,10 @@ impl Select {
         match self {
             Self::All => true,
             Self::Tags(patterns) => is_any(patterns, tag),
+            Self::Matching { any, none } => {
+                let found = |patterns: &[Regex]| patterns.iter().any(|pattern| pattern.is_match(tag));
+                found(any) && !found(none)
+            }
         }
     }
 }

@@ -287,6 +287,14 @@ impl Catalog {
         match found.input.start {
             Start::Tail if self.first => found.size,
             Start::Last(lines) if self.first => lines_before_end(&found.file, found.size, lines),
+            Start::LastBytes(bytes) if self.first => found.size.saturating_sub(bytes),
+            Start::Byte(at) if self.first => found.size.min(at),
+            Start::Line(line) if self.first => line_start(&found.file, found.size, line),
+            Start::Since(moment) if self.first => match found.file.metadata().and_then(|file| file.created()) {
+                Ok(made) if made < moment => found.size,
+                // Where it is not known how old it is, twice is better than never.
+                _ => 0,
+            },
             _ => 0,
         }
     }
@@ -364,6 +372,23 @@ pub(super) fn is_excluded(input: &Input, path: &Path) -> bool {
 pub(super) fn means(pattern: &Path, path: &Path) -> bool {
     let matches = || fast_glob::glob_match(pattern.as_os_str().as_bytes(), path.as_os_str().as_bytes());
     pattern == path || path.parent() == Some(pattern) || matches()
+}
+
+/// Where a line begins, of which the first is 1.
+fn line_start(file: &File, size: u64, line: u64) -> u64 {
+    let mut block = vec![0; 64 << 10];
+    let (mut at, mut left) = (0, line.saturating_sub(1));
+    while left > 0 && at < size {
+        let Ok(count @ 1..) = read_full(file, &mut block, at) else { break };
+        for end in memchr::memchr_iter(b'\n', &block[..count]) {
+            left -= 1;
+            if left == 0 {
+                return at + end as u64 + 1;
+            }
+        }
+        at += count as u64;
+    }
+    at.min(size)
 }
 
 /// Where the last `lines` lines begin.

@@ -138,6 +138,7 @@ impl Follower {
             Until::ToldToStop => false,
             Until::EndOfFiles => true,
             Until::Exists(path) => path.exists(),
+            Until::Gone(path) => !path.exists(),
         }
     }
 
@@ -165,6 +166,8 @@ impl Follower {
             (None, true) => Some(LEAVING),
             (None, false) => self.seen.crowded.then_some(CROWDED),
         };
+        // What goes away in /proc does so without an event.
+        let pause = if let Until::Gone(_) = self.until { Some(self.poll) } else { pause };
         self.next_look = pause.map(|pause| Instant::now() + pause);
         self.publish(None);
         Ok(())

@@ -89,7 +89,7 @@ impl Ship for File {
     fn open(&self) -> Result<(Box<dyn Encode>, Box<dyn Deliver>), Failure> {
         let encoder = Lines {
             path: self.path.clone(),
-            shape: self.shape,
+            shape: self.shape.clone(),
             clock: Writer::default(),
             parts: Parts::default(),
             last: None,
@@ -123,7 +123,7 @@ impl Encode for Lines {
             path.write(record, scratch, name);
             *last = second.map(|second| (tag.clone(), from.clone(), second));
         }
-        parts.add(name, |_| {}, |body| lines::line(*shape, clock, record, body));
+        parts.add(name, |_| {}, |body| lines::line(shape, clock, 0, record, body));
     }
 
     fn size(&self) -> usize {

@@ -2,15 +2,20 @@
 
 use std::str::FromStr;
 
-use super::Encode;
+use super::{
+    Encode,
+    layout::{self, Layout},
+};
 use crate::{json, parse::time::Writer, record::Record};
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Shape {
     /// Byte for byte what the file has.
     Raw,
     /// An object with the time and all fields.
     Json,
+    /// As somebody else writes it.
+    Layout(Layout),
 }
 
 impl FromStr for Shape {
@@ -29,17 +34,19 @@ pub(super) struct Lines {
     shape: Shape,
     clock: Writer,
     body: Vec<u8>,
+    count: usize,
 }
 
 impl Lines {
     pub(super) fn new(shape: Shape) -> Self {
-        Self { shape, clock: Writer::default(), body: Vec::new() }
+        Self { shape, clock: Writer::default(), body: Vec::new(), count: 0 }
     }
 }
 
 impl Encode for Lines {
     fn record(&mut self, record: &Record<'_>) {
-        line(self.shape, &mut self.clock, record, &mut self.body);
+        line(&self.shape, &mut self.clock, self.count, record, &mut self.body);
+        self.count += 1;
     }
 
     fn size(&self) -> usize {
@@ -47,11 +54,13 @@ impl Encode for Lines {
     }
 
     fn seal(&mut self) -> Vec<u8> {
+        self.count = 0;
         std::mem::take(&mut self.body)
     }
 }
 
-pub(super) fn line(shape: Shape, clock: &mut Writer, record: &Record<'_>, body: &mut Vec<u8>) {
+/// `count` records of the body were before this one.
+pub(super) fn line(shape: &Shape, clock: &mut Writer, count: usize, record: &Record<'_>, body: &mut Vec<u8>) {
     match shape {
         Shape::Raw => body.extend_from_slice(record.raw),
         Shape::Json => {
@@ -61,6 +70,7 @@ pub(super) fn line(shape: Shape, clock: &mut Writer, record: &Record<'_>, body: 
             json::members(record, body);
             body.push(b'}');
         }
+        Shape::Layout(pieces) => layout::write(pieces, count, record, body),
     }
     body.push(b'\n');
 }

@@ -1,11 +1,13 @@
 //! Where records go. An output is one file: how it writes records down ([`Encode`]), and how it sends them ([`Deliver`]).
 
 mod dead_letter;
+mod discard;
 pub mod elasticsearch;
 pub mod file;
 pub mod forward;
 pub mod gzip;
 pub mod http;
+pub mod layout;
 mod lines;
 pub mod loki;
 mod parts;
@@ -20,7 +22,7 @@ use common::{Failure, config::Section};
 
 use crate::{fill::Batch, record::Record};
 
-pub use {dead_letter::DeadLetter, lines::Shape, reports::Reports, stdout::Stdout};
+pub use {dead_letter::DeadLetter, discard::Discard, lines::Shape, reports::Reports, stdout::Stdout};
 
 /// Every output: its key in the config file, and how its settings are read there. A new one is a file and a line here.
 pub const KINDS: [(&str, Read); 7] = [

@@ -6,7 +6,7 @@ pub mod json;
 pub mod logfmt;
 pub mod ltsv;
 pub mod multiline;
-mod pattern;
+pub(crate) mod pattern;
 pub mod pieces;
 pub mod regex;
 mod scan;

@@ -14,7 +14,7 @@ use ::regex::{Regex, RegexBuilder, bytes};
 /// An expression with more states than fit in here is a mistake, or an attack.
 const LARGEST: usize = 4 << 20;
 
-pub(super) fn text(spec: &str) -> Result<Regex, String> {
+pub(crate) fn text(spec: &str) -> Result<Regex, String> {
     let translated = translate(spec)?;
     let mut builder = RegexBuilder::new(&translated);
     builder.multi_line(true).size_limit(LARGEST).build().map_err(|error| problem(spec, &error))

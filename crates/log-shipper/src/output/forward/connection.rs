@@ -34,6 +34,9 @@ const PROBES: Duration = Duration::from_secs(10);
 /// How long a message may take where no acknowledgement is waited for.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(60);
 
+/// A server that does not take so much in time takes nothing.
+const PIECE: usize = 64 << 10;
+
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
@@ -163,10 +166,12 @@ impl Connection {
         let (mut reader, mut writer) = tokio::io::split(&mut self.stream);
         let tls = self.tls.as_ref();
         let patience = ack_timeout.unwrap_or(UNACKNOWLEDGED);
+        // One message lies behind the other.
+        let all = messages.iter().map(|message| message.range.clone()).reduce(|all, next| all.start..next.end);
         let write = async {
-            for message in messages {
+            for piece in body[all.unwrap_or_default()].chunks(PIECE) {
                 let written = async {
-                    writer.write_all(&body[message.range.clone()]).await?;
+                    writer.write_all(piece).await?;
                     writer.flush().await
                 };
                 match timeout(patience, written).await {

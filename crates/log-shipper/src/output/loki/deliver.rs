@@ -36,6 +36,14 @@ pub(super) struct Sender {
     is_crowded: Arc<AtomicBool>,
 }
 
+/// What a request is made of: a stream, or a piece of it.
+#[derive(Clone)]
+struct Stream {
+    labels: String,
+    entries: Bytes,
+    records: u64,
+}
+
 /// What became of one request.
 enum Verdict {
     Done,
@@ -71,15 +79,15 @@ impl Sender {
         if self.is_crowded.swap(false, Ordering::Relaxed) {
             self.reports.tell(|events, output| events.too_many_streams(output, self.loki.most_streams));
         }
-        let mut work: VecDeque<Vec<Part>> = requests(&batch.body, self.loki.streams);
+        let mut work: VecDeque<Vec<Stream>> = requests(std::mem::take(&mut batch.body), self.loki.streams);
         let (mut arrived, mut left, mut waits) = (0, Vec::new(), None);
         while let Some(streams) = work.pop_front() {
             // What comes after something that has to wait waits as well: a stream keeps its order.
-            if streams.iter().any(|stream| left.iter().any(|waiting: &Part| waiting.name == stream.name)) {
+            if streams.iter().any(|stream| left.iter().any(|waiting: &Stream| waiting.labels == stream.labels)) {
                 left.extend(streams);
                 continue;
             }
-            let count: u64 = streams.iter().map(|stream| stream.records as u64).sum();
+            let count: u64 = streams.iter().map(|stream| stream.records).sum();
             let streams = Arc::new(streams);
             match self.send(&streams).await {
                 Verdict::Done => arrived += count,
@@ -103,8 +111,8 @@ impl Sender {
         }
         let Some(Wait { why, after }) = waits else { return Outcome::Delivered };
         self.reports.tell(|events, output| events.arrived(output, arrived));
-        batch.records = left.iter().map(|stream| stream.records as u64).sum();
-        batch.body = parts::join(left);
+        batch.records = left.iter().map(|stream| stream.records).sum();
+        batch.body = parts::join(left.into_iter().map(Stream::into_part).collect());
         Outcome::Again { why, after }
     }
 
@@ -113,12 +121,12 @@ impl Sender {
         self.reports.tell(|events, output| events.dropped(output, answer::reason(why), count, why));
     }
 
-    async fn send(&mut self, streams: &Arc<Vec<Part>>) -> Verdict {
+    async fn send(&mut self, streams: &Arc<Vec<Stream>>) -> Verdict {
         let (form, compress) = (self.loki.form, self.loki.web.compression == Compression::Gzip);
         let theirs = Arc::clone(streams);
         // Compressing takes long enough to keep probes waiting.
         let body = tokio::task::spawn_blocking(move || {
-            let streams: Vec<_> = theirs.iter().map(|stream| (stream.name.as_str(), stream.bytes.as_slice())).collect();
+            let streams: Vec<_> = theirs.iter().map(|stream| (stream.labels.as_str(), &*stream.entries)).collect();
             Bytes::from(push::request(&streams, form, compress))
         });
         let body = match body.await {
@@ -160,23 +168,31 @@ fn failed(error: &Error) -> Verdict {
     }
 }
 
+impl Stream {
+    fn into_part(self) -> Part {
+        Part { name: self.labels, bytes: self.entries.into(), records: self.records as usize }
+    }
+}
+
 /// The streams of a body, so many in each request.
-fn requests(body: &[u8], most: usize) -> VecDeque<Vec<Part>> {
-    let places = parts::split(body);
-    let part = |place: &parts::Place<'_>| Part {
-        name: place.name.to_owned(),
-        bytes: body[place.range.clone()].to_vec(),
-        records: place.records,
+fn requests(body: Vec<u8>, most: usize) -> VecDeque<Vec<Stream>> {
+    let body = Bytes::from(body);
+    let places = parts::split(&body);
+    let stream = |place: &parts::Place<'_>| Stream {
+        labels: place.name.to_owned(),
+        entries: body.slice(place.range.clone()),
+        records: place.records as u64,
     };
-    places.chunks(most.max(1)).map(|places| places.iter().map(part).collect()).collect()
+    places.chunks(most.max(1)).map(|places| places.iter().map(stream).collect()).collect()
 }
 
 /// Half of the streams each, or of the entries where it is but one. None for a single entry.
-fn halves(streams: &[Part]) -> Option<[Vec<Part>; 2]> {
+fn halves(streams: &[Stream]) -> Option<[Vec<Stream>; 2]> {
     if let [stream] = streams {
-        let half =
-            |(bytes, records): (&[u8], usize)| vec![Part { name: stream.name.clone(), bytes: bytes.to_vec(), records }];
-        return entries::halves(&stream.bytes).map(|halves| halves.map(half));
+        let (middle, counts) = entries::middle(&stream.entries)?;
+        let half = |entries, count| vec![Stream { labels: stream.labels.clone(), entries, records: count as u64 }];
+        let (first, second) = (stream.entries.slice(..middle), stream.entries.slice(middle..));
+        return Some([half(first, counts[0]), half(second, counts[1])]);
     }
     let (first, second) = streams.split_at(streams.len() / 2);
     Some([first.to_vec(), second.to_vec()])

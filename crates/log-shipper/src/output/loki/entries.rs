@@ -11,14 +11,16 @@ const HEAD: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Entry<'a> {
     pub(super) time: i64,
-    pub(super) line: &'a str,
-    pairs: &'a str,
+    /// UTF-8, as is all that is beside it.
+    pub(super) line: &'a [u8],
+    pairs: &'a [u8],
 }
 
 impl<'a> Entry<'a> {
     /// Names and values.
-    pub(super) fn metadata(&self) -> impl Iterator<Item = (&'a str, &'a str)> + Clone {
-        let mut texts = self.pairs.split_terminator('\0');
+    pub(super) fn metadata(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + Clone {
+        // After the last separator there is nothing, which is no name.
+        let mut texts = self.pairs.split(|byte| *byte == 0);
         std::iter::from_fn(move || Some((texts.next()?, texts.next()?)))
     }
 }
@@ -55,8 +57,7 @@ pub(super) fn iter(body: &[u8]) -> impl Iterator<Item = Entry<'_>> + Clone {
         let (head, rest) = body[range].split_at_checked(HEAD)?;
         let length = u32::from_le_bytes(head[8..12].try_into().ok()?) as usize;
         let (line, pairs) = rest.split_at_checked(length)?;
-        let time = time(head);
-        Some(Entry { time, line: std::str::from_utf8(line).ok()?, pairs: std::str::from_utf8(pairs).ok()? })
+        Some(Entry { time: time(head), line, pairs })
     })
 }
 
@@ -106,12 +107,11 @@ pub(super) fn order(body: &mut Vec<u8>, last: &mut Option<Last>) {
     }
 }
 
-/// Two halves, of as many entries each. None where there is but one.
-pub(super) fn halves(body: &[u8]) -> Option<[(&[u8], usize); 2]> {
+/// Where the second half begins, and how many entries are before and after that. None where there is but one.
+pub(super) fn middle(body: &[u8]) -> Option<(usize, [usize; 2])> {
     let count = ranges(body).count();
     let middle = ranges(body).nth(count / 2).filter(|_| count > 1)?.start;
-    let (first, second) = body.split_at(middle);
-    Some([(first, count / 2), (second, count - count / 2)])
+    Some((middle, [count / 2, count - count / 2]))
 }
 
 #[cfg(test)]
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn read(body: &[u8]) -> Vec<(i64, &str)> {
-        iter(body).map(|entry| (entry.time, entry.line)).collect()
+        iter(body).map(|entry| (entry.time, std::str::from_utf8(entry.line).unwrap())).collect()
     }
 
     #[test]
@@ -141,12 +141,12 @@ mod tests {
         };
         add(-2, |out| out.extend_from_slice(b"two\n"), beside, &mut out);
         let entries: Vec<_> = iter(&out).collect();
-        assert_eq!((entries[0].time, entries[0].line, entries[0].metadata().count()), (1, "one", 0));
-        assert_eq!((entries[1].time, entries[1].line), (-2, "two\n"));
-        assert_eq!(entries[1].metadata().collect::<Vec<_>>(), [("a", "xy"), ("b", "")]);
-        let [first, second] = halves(&out).unwrap();
-        assert_eq!((iter(first.0).count(), first.1, iter(second.0).count(), second.1), (1, 1, 1, 1));
-        assert!(halves(first.0).is_none() && halves(b"").is_none());
+        assert_eq!((entries[0].time, entries[0].line, entries[0].metadata().count()), (1, b"one".as_slice(), 0));
+        assert_eq!((entries[1].time, entries[1].line), (-2, b"two\n".as_slice()));
+        assert_eq!(entries[1].metadata().collect::<Vec<_>>(), [(b"a".as_slice(), b"xy".as_slice()), (b"b", b"")]);
+        let (middle, counts) = super::middle(&out).unwrap();
+        assert_eq!((iter(&out[..middle]).count(), iter(&out[middle..]).count(), counts), (1, 1, [1, 1]));
+        assert!(super::middle(&out[..middle]).is_none() && super::middle(b"").is_none());
     }
 
     #[test]
@@ -180,7 +180,7 @@ mod tests {
         #[test]
         fn anything_is_read_without_harm(bytes in vec(any::<u8>(), 0..80)) {
             iter(&bytes).count();
-            halves(&bytes);
+            middle(&bytes);
             order(&mut bytes.clone(), &mut None);
         }
     }

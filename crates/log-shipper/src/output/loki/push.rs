@@ -41,10 +41,10 @@ fn protobuf(streams: &[Stream<'_>]) -> Vec<u8> {
     let mut body = Vec::with_capacity(capacity);
     for (labels, bytes) in streams {
         let entries = entries::iter(bytes);
-        let length =
-            string_length(labels) + entries.clone().map(|entry| part_length(entry_length(&entry))).sum::<usize>();
+        let length = string_length(labels.as_bytes())
+            + entries.clone().map(|entry| part_length(entry_length(&entry))).sum::<usize>();
         begin(1, length, &mut body);
-        string(1, labels, &mut body);
+        string(1, labels.as_bytes(), &mut body);
         for entry in entries {
             write_entry(&entry, &mut body);
         }
@@ -88,12 +88,12 @@ fn begin(field: u8, length: usize, body: &mut Vec<u8>) {
     varint(length as u64, body);
 }
 
-fn string(field: u8, text: &str, body: &mut Vec<u8>) {
+fn string(field: u8, text: &[u8], body: &mut Vec<u8>) {
     begin(field, text.len(), body);
-    body.extend_from_slice(text.as_bytes());
+    body.extend_from_slice(text);
 }
 
-fn string_length(text: &str) -> usize {
+fn string_length(text: &[u8]) -> usize {
     part_length(text.len())
 }
 
@@ -125,7 +125,7 @@ fn in_json(streams: &[Stream<'_>]) -> Vec<u8> {
         for entry in entries::iter(bytes) {
             // A vector takes all that is written to it.
             let _ = write!(body, "[\"{}\",", entry.time);
-            json::string(entry.line.as_bytes(), &mut body);
+            json::string(entry.line, &mut body);
             if entry.metadata().next().is_some() {
                 body.push(b',');
                 object(entry.metadata(), &mut body);
@@ -138,11 +138,12 @@ fn in_json(streams: &[Stream<'_>]) -> Vec<u8> {
     body
 }
 
-fn object<'a>(pairs: impl Iterator<Item = (&'a str, impl AsRef<str>)>, body: &mut Vec<u8>) {
+fn object(pairs: impl Iterator<Item = (impl AsRef<[u8]>, impl AsRef<[u8]>)>, body: &mut Vec<u8>) {
     body.push(b'{');
     for (name, value) in pairs {
-        json::key(name, body);
-        json::string(value.as_ref().as_bytes(), body);
+        json::string(name.as_ref(), body);
+        body.push(b':');
+        json::string(value.as_ref(), body);
         body.push(b',');
     }
     close(body, b"}");
