@@ -20,8 +20,8 @@ use crate::{
 
 /// Documents that can still be compared with the files.
 const KEPT: usize = 200_000;
-/// Enough for the last minute of the scene.
-const LATENCIES: usize = 2000;
+/// Enough for the last minutes of the scene.
+pub const LATENCIES: usize = 2000;
 const LAST: usize = 10;
 /// A busy server refuses one document of so many.
 const REFUSED: usize = 3;
@@ -209,9 +209,9 @@ impl Index {
         self.order.iter().rev().take_while(|(at, _)| *at > moment).count()
     }
 
-    /// The latency that so much of the last ones did not exceed.
-    pub fn latency(&self, share: f64) -> Option<f64> {
-        let mut sorted: Vec<_> = self.latencies.iter().copied().collect();
+    /// The latency that such a share of the last ones did not exceed.
+    pub fn latency(&self, share: f64, last: usize) -> Option<f64> {
+        let mut sorted: Vec<_> = self.latencies.iter().rev().take(last).copied().collect();
         sorted.sort_by(f64::total_cmp);
         let at = (sorted.len() as f64 * share) as usize;
         sorted.get(at.min(sorted.len().checked_sub(1)?)).copied()

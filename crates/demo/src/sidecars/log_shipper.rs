@@ -12,7 +12,7 @@ use super::{Doing, Sidecar};
 use crate::{
     app,
     board::{Event, Fact, Kind, Wire},
-    elastic::{Elastic, Mood},
+    elastic::{Elastic, LATENCIES, Mood},
     journal::Line,
     logs::Logs,
     metrics::Metrics,
@@ -121,7 +121,7 @@ impl LogShipper {
         self.written(pod).await?;
         let (now_refused, count, p50) = {
             let index = self.elastic.index();
-            (index.refused, index.count, index.latency(0.5))
+            (index.refused, index.count, index.latency(0.5, VISITS_A_SECOND as usize))
         };
         if let Some(p50) = p50 {
             pod.board.sidecar(NAME, |view| {
@@ -175,7 +175,8 @@ impl Sidecar for LogShipper {
     fn facts(&self, metrics: &Metrics) -> Vec<Fact> {
         let of = |name: &str| metrics.sum(&format!("log_shipper_{name}"), "").unwrap_or_default();
         let acknowledged = of("records_total");
-        let latency = |share| self.elastic.index().latency(share).map_or("-".into(), |ms| format!("{ms:.0}"));
+        let latency =
+            |share| self.elastic.index().latency(share, LATENCIES).map_or("-".into(), |ms| format!("{ms:.0}"));
         let (p50, p99) = (latency(0.5), latency(0.99));
         self.with(|shown| {
             let now = Instant::now();
@@ -223,7 +224,7 @@ impl Sidecar for LogShipper {
         Box::pin(async move {
             self.crowd(&pod).await?;
             self.all_arrive(&pod, "at first").await?;
-            let ms = self.elastic.index().latency(0.5).ok_or("no line has a time")?;
+            let ms = self.elastic.index().latency(0.5, LATENCIES).ok_or("no line has a time")?;
             // A batch of which a part is refused: that part comes again, and only that.
             self.elastic.feels(Mood::Busy);
             self.crowd(&pod).await?;
