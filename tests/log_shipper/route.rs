@@ -68,6 +68,7 @@ fn an_output_that_is_down_holds_nobody_else_up() {
     bench.wait_file("up", &text);
     let waits = sidecar.metric("log_shipper_backlog_bytes{output=\"down\"}").unwrap();
     assert!(waits >= text.len() as f64, "{waits} bytes wait for the output that is down");
-    assert!(sidecar.metric("log_shipper_retries_total{output=\"down\"}").unwrap() >= 1.0);
+    let retries = || sidecar.metric("log_shipper_retries_total{output=\"down\"}").unwrap();
+    assert!(eventually(PATIENCE, || retries() >= 1.0), "the output that is down was not tried");
     assert!(sidecar.rss_kib() < 32 << 10, "{} KiB", sidecar.rss_kib());
 }

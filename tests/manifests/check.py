@@ -21,6 +21,9 @@ BINARIES = pathlib.Path(sys.argv[1]).resolve()
 TOOLS = pathlib.Path(sys.executable).parent
 SCHEMA = "1.37"
 PREFIX = "pillion/"
+# By the name of the sidecar: where it is probed, and the most CPU it is given where that is not 50m.
+PORTS = {file.stem: int(re.search(r'"(\d+)/tcp"', file.read_text())[1]) for file in sorted((ROOT / "images").glob("*.toml"))}
+CPUS = {"log-shipper": "100m"}
 YAMLLINT = "{extends: relaxed, rules: {line-length: {max: 140, level: error}, document-start: disable}}"
 
 # Made to be what others run already, with `image:` changed: these keep whatever hardening they came with.
@@ -58,6 +61,10 @@ def run(what, command, env=None, accept=(0,)):
         ok(what)
     else:
         problem(f"{what}: exit {result.returncode}", result.stdout)
+
+
+def name_of(image):
+    return image.removeprefix(PREFIX).split(":")[0]
 
 
 def is_compose(path):
@@ -121,7 +128,7 @@ def moved(text, places):
 
 def check_ours(where, container, pod, sources):
     """Asks the binary itself about a container of ours."""
-    name = container["image"].removeprefix(PREFIX).split(":")[0]
+    name = name_of(container["image"])
     command = container.get("command") or [name]
     entry = pathlib.PurePath(command[0]).name
     binary = BINARIES / name
@@ -130,7 +137,7 @@ def check_ours(where, container, pod, sources):
         scratch = pathlib.Path(scratch)
         places = lay_out(pod, container, sources, scratch)
         for place in places.values():
-            for file in pathlib.Path(place).glob("config-reloader.yaml"):
+            for file in pathlib.Path(place).glob(f"{name}.yaml"):
                 file.write_text(moved(file.read_text(), places))
         program = scratch / "bin" / entry  # under the name that the manifest calls it by: that is what chooses the dialect
         program.parent.mkdir()
@@ -166,16 +173,18 @@ def check_restricted(where, pod):
             "not root": merged.get("runAsUser") != 0,
         }
         if container["image"].startswith(PREFIX):
+            name = name_of(container["image"])
             resources = container.get("resources") or {}
+            cpu, port = CPUS.get(name, "50m"), PORTS[name]
             found |= {
                 "readOnlyRootFilesystem: true": own.get("readOnlyRootFilesystem") is True,
                 "requests 32Mi, 25m": resources.get("requests") == {"memory": "32Mi", "cpu": "25m"},
-                "limits 64Mi, 50m": resources.get("limits") == {"memory": "64Mi", "cpu": "50m"},
+                f"limits 64Mi, {cpu}": resources.get("limits") == {"memory": "64Mi", "cpu": cpu},
                 "terminationMessagePolicy": container.get("terminationMessagePolicy") == "FallbackToLogsOnError",
             }
             if container.get("restartPolicy") == "Always":
                 probe = (container.get("startupProbe") or {}).get("httpGet") or {}
-                found["startupProbe /readyz on 9533"] = (probe.get("path"), probe.get("port")) == ("/readyz", 9533)
+                found[f"startupProbe /readyz on {port}"] = (probe.get("path"), probe.get("port")) == ("/readyz", port)
         wrong += [f"  {container['name']}: expected {what}" for what, there in found.items() if not there]
     for key in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(key):
@@ -209,7 +218,8 @@ def check_kubernetes(path):
 
 def check_compose(path):
     where = path.relative_to(ROOT)
-    services = yaml.safe_load(path.read_text())["services"]
+    document = yaml.safe_load(path.read_text())
+    services = document["services"]
     if shutil.which("docker-compose"):
         run(f"{where}: docker-compose config", ["docker-compose", "-f", path, "config", "--quiet"])
     else:
@@ -223,7 +233,7 @@ def check_compose(path):
             continue
         mounts = [volume.split(":") for volume in service.get("volumes", [])]
         for source, *_ in mounts:
-            if not (path.parent / source).exists():
+            if source not in document.get("volumes", {}) and not (path.parent / source).exists():
                 problem(f"{where}: {name}: {source} does not exist")
         container = {
             "name": name,
@@ -239,17 +249,24 @@ def check_page(path):
     """Examples on a page for people are promises too: whole config files, and command lines."""
     where = path.relative_to(ROOT)
     for language, block in re.findall(r"^```(\w+)\n(.*?)^```", path.read_text(), re.M | re.S):
-        if language == "yaml" and block.startswith("# config-reloader.yaml"):
+        title = block.splitlines()[0].lstrip("# ")
+        name = next((name for name in PORTS if title.startswith(f"{name}.yaml")), None)
+        if language == "yaml" and title == "outputs:":
+            # One receiver on the page about receivers.
+            name, block = "log-shipper", f"inputs: [{{paths: [/var/log/app]}}]\n{block}"
+            title = f"{title} {block.splitlines()[2].strip()}"
+        if language == "yaml" and name:
             with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
                 file.write(block)
                 file.flush()
-                title = block.splitlines()[0].lstrip("# ")
-                run(f"{where}: {title}", [BINARIES / "config-reloader", f"--config={file.name}", "--check-config"])
+                run(f"{where}: {title}", [BINARIES / name, f"--config={file.name}", "--check-config"])
         if language == "sh":
             joined = block.replace("\\\n", " ")
             for line in joined.splitlines():
-                if re.match(r"config-reloader --(?!help|version)", line):
+                if re.match(rf"({'|'.join(PORTS)})( --(?!help|version)| *$| *#)", line):
                     words = line.split("#")[0]
+                    if "log-shipper.yaml" in words:
+                        continue  # which is on the same page, and checked there
                     run(f"{where}: {words.strip()}", ["sh", "-c", f'PATH="{BINARIES}:$PATH" SIDECAR_CHECK_CONFIG=true {words}'])
 
 

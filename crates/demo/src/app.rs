@@ -1,18 +1,17 @@
 //! The app that the sidecars ride along with: it greets, and knows nothing of them.
 
 use std::{
-    fs::{File, OpenOptions},
-    io::Write,
-    path::{Path, PathBuf},
+    path::PathBuf,
     process::ExitCode,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 
-use hyper::{Method, Request, StatusCode, body::Incoming};
+use bytes::Bytes;
+use hyper::{Method, Request, StatusCode};
 use tokio::{
     net::TcpListener,
     signal::unix::{Signal, SignalKind, signal},
@@ -20,10 +19,13 @@ use tokio::{
 };
 
 use crate::{
+    app_log::Log,
     greeting::Greeting,
     http::{self, Answer},
 };
 
+/// The metric of the lines in both of our logs.
+pub const WRITTEN: &str = "app_log_lines_total";
 /// As the sidecars have it, see common::Exit.
 const EXIT_CONFIG: u8 = 78;
 
@@ -41,11 +43,11 @@ pub struct Args {
     #[arg(long, env = "APP_CONFIG", value_name = "FILE")]
     config: Option<PathBuf>,
 
-    /// Write app.log in this directory
+    /// Write app.log and access.log in this directory; SIGUSR1 opens them again after a rotation
     #[arg(long, env = "LOG_DIR", value_name = "DIR")]
     log_dir: Option<PathBuf>,
 
-    /// The same: a directory, or a file if it ends in .log
+    /// The same: a directory, or the file to be app.log if it ends in .log
     #[arg(long, env = "LOG_PATH", value_name = "PATH")]
     log_path: Option<PathBuf>,
 
@@ -85,7 +87,8 @@ async fn start(args: Args) -> Result<(), String> {
     let log = Log::open(args.log_path.as_deref().or(args.log_dir.as_deref()))?;
     let greeting = args.config.as_deref().map(Greeting::read).transpose()?.unwrap_or_default();
     let on = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
-    let (term, int, hup) = (on(SignalKind::terminate())?, on(SignalKind::interrupt())?, on(SignalKind::hangup())?);
+    let ends = [on(SignalKind::terminate())?, on(SignalKind::interrupt())?];
+    let (hup, usr1) = (on(SignalKind::hangup())?, on(SignalKind::user_defined1())?);
     let listener = TcpListener::bind((args.bind, args.port))
         .await
         .map_err(|error| format!("cannot listen on {}:{}: {error}; choose with PORT", args.bind, args.port))?;
@@ -97,37 +100,49 @@ async fn start(args: Args) -> Result<(), String> {
     let served = http::serve(listener, stopped, move |request| responder.respond(request));
     app.log.say("INFO", "ready", &[("after_ms", &born.elapsed().as_millis().to_string())]);
     let serving = async {
-        tokio::join!(served, app.follow_signals(stop, [term, int], hup));
+        tokio::join!(served, app.follow_signals(stop, ends, hup, usr1));
     };
     serving.await;
     let requests = app.requests.load(Ordering::Relaxed).to_string();
-    app.log.say("INFO", "stopped", &[("requests", &requests)]);
-    app.log.flush();
+    app.log.end(&requests);
     Ok(())
 }
 
 impl App {
-    async fn follow_signals(&self, stop: watch::Sender<bool>, [mut term, mut int]: [Signal; 2], mut hup: Signal) {
+    async fn follow_signals(
+        &self,
+        stop: watch::Sender<bool>,
+        [mut term, mut int]: [Signal; 2],
+        mut hup: Signal,
+        mut usr1: Signal,
+    ) {
         loop {
             tokio::select! {
                 _ = term.recv() => break,
                 _ = int.recv() => break,
                 // Why it is refused is in the log.
                 _ = hup.recv() => drop(self.reload()),
+                _ = usr1.recv() => self.log.open_again(),
             }
         }
         self.log.say("INFO", "stopping", &[]);
         stop.send_replace(true);
     }
 
-    fn respond(&self, request: &Request<Incoming>) -> Answer {
+    fn respond(&self, request: &Request<Bytes>) -> Answer {
         let answer = match (request.method(), request.uri().path()) {
+            // Whoever only looks whether we are well leaves no trace in the log.
+            (&Method::GET | &Method::HEAD, "/health" | "/healthz" | "/ready" | "/readyz") => {
+                return http::text(StatusCode::OK, "ok");
+            }
+            (&Method::GET | &Method::HEAD, "/metrics") => {
+                return http::text(StatusCode::OK, format!("{WRITTEN} {}", self.log.written()));
+            }
             (&Method::GET | &Method::HEAD, "/") => {
                 self.requests.fetch_add(1, Ordering::Relaxed);
-                http::text(StatusCode::OK, self.greeting().text)
-            }
-            (&Method::GET | &Method::HEAD, "/health" | "/healthz" | "/ready" | "/readyz") => {
-                http::text(StatusCode::OK, "ok")
+                let greeting = self.greeting().text;
+                self.log.keep("DEBUG", "greeted", &[("uri", &request.uri().to_string()), ("greeting", &greeting)]);
+                http::text(StatusCode::OK, greeting)
             }
             (&Method::POST | &Method::PUT, "/-/reload") => match self.reload() {
                 Ok(version) => http::text(StatusCode::OK, format!("reloaded: version {version}")),
@@ -138,8 +153,7 @@ impl App {
             },
             _ => http::text(StatusCode::NOT_FOUND, "not found, try /"),
         };
-        let status = answer.status();
-        self.log.keep(&format!("{} {} {}", request.method(), request.uri().path(), status.as_u16()));
+        self.log.access(request, &answer);
         answer
     }
 
@@ -163,54 +177,4 @@ impl App {
         *self.greeting.lock().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(version)
     }
-}
-
-/// app.log for whoever ships it, and stderr for what matters.
-struct Log(Option<Mutex<File>>);
-
-impl Log {
-    fn open(path: Option<&Path>) -> Result<Self, String> {
-        let Some(path) = path else { return Ok(Self(None)) };
-        let is_file = path.extension().is_some_and(|extension| extension == "log") && !path.is_dir();
-        let file = if is_file { path.to_owned() } else { path.join("app.log") };
-        let open = || {
-            file.parent().map_or(Ok(()), std::fs::create_dir_all)?;
-            OpenOptions::new().create(true).append(true).open(&file)
-        };
-        let open: std::io::Result<File> = open();
-        let open =
-            open.map_err(|error| format!("{}: cannot write: {error}; see LOG_DIR and LOG_PATH", file.display()))?;
-        Ok(Self(Some(Mutex::new(open))))
-    }
-
-    /// A line for both.
-    fn say(&self, level: &str, message: &str, fields: &[(&str, &str)]) {
-        let mut line = serde_json::json!({ "timestamp": now(), "level": level, "message": message });
-        for (name, value) in fields {
-            line[*name] = (*value).into();
-        }
-        eprintln!("{line}");
-        let fields: Vec<String> = fields.iter().map(|(name, value)| format!(" {name}={value}")).collect();
-        self.keep(&format!("{level} {message}{}", fields.concat()));
-    }
-
-    /// A line for the file only.
-    fn keep(&self, text: &str) {
-        if let Some(file) = &self.0 {
-            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-            // A full disk is no reason not to greet.
-            let _ = writeln!(file, "{} {text}", now());
-        }
-    }
-
-    fn flush(&self) {
-        if let Some(file) = &self.0 {
-            // As above.
-            let _ = file.lock().unwrap_or_else(PoisonError::into_inner).sync_all();
-        }
-    }
-}
-
-fn now() -> String {
-    humantime::format_rfc3339_millis(SystemTime::now()).to_string()
 }

@@ -40,10 +40,23 @@ pub struct Stopped {
     pub code: Option<i32>,
     pub took: Duration,
     /// What it said at the end.
-    pub words: String,
+    pub said: String,
+    /// What became of its work, where somebody knows; or what is wrong with that.
+    pub work: Result<Option<String>, String>,
 }
 
 impl Stopped {
+    pub fn is_good(&self) -> bool {
+        self.code == Some(0) && self.work.is_ok()
+    }
+
+    pub fn words(&self) -> &str {
+        match &self.work {
+            Ok(Some(words)) | Err(words) => words,
+            Ok(None) => &self.said,
+        }
+    }
+
     pub fn code_text(&self) -> String {
         self.code.map_or_else(|| "killed".into(), |code| code.to_string())
     }
@@ -141,11 +154,16 @@ impl Child {
         let words = said.iter().find(|line| line.level == "ERROR").or(said.last());
         let words = words.map_or_else(String::new, |line| line.to_text());
         let code = status.and_then(|status| status.code());
-        Stopped { code, took, words }
+        Stopped { code, took, said: words, work: Ok(None) }
     }
 
     pub fn kill(&self) {
         self.signal(Signal::KILL);
+    }
+
+    /// What asks an app to open its log files again.
+    pub fn open_logs_again(&self) {
+        self.signal(Signal::USR1);
     }
 
     /// Only to a process that is still there: its number may belong to somebody else by now.

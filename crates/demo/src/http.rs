@@ -1,4 +1,4 @@
-//! As much HTTP as the demo needs: a request to somebody on loopback, and a listener that answers with text.
+//! As much HTTP as the demo needs: a request to somebody on loopback, and a listener that answers what fits in memory.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,6 +14,8 @@ use tokio::{
 
 const TIMEOUT: Duration = Duration::from_secs(2);
 const LARGEST_ANSWER: usize = 1 << 20;
+/// log-shipper's batches are an eighth of that.
+const LARGEST_REQUEST: usize = 8 << 20;
 const MOST_CONNECTIONS: usize = 256;
 
 pub type Answer = Response<Full<Bytes>>;
@@ -70,7 +72,7 @@ pub fn text(status: StatusCode, body: impl Into<String>) -> Answer {
 /// Serves until told to stop, then lets what is in flight finish.
 pub async fn serve<F>(listener: TcpListener, mut stop: watch::Receiver<bool>, respond: F)
 where
-    F: Fn(&Request<Incoming>) -> Answer + Send + Sync + 'static,
+    F: Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
 {
     let respond = Arc::new(respond);
     let mut connections = JoinSet::new();
@@ -81,7 +83,10 @@ where
             accepted = listener.accept(), if connections.len() < MOST_CONNECTIONS => accepted,
         };
         match stream {
-            Ok((stream, _)) => drop(connections.spawn(connection(stream, stop.clone(), Arc::clone(&respond)))),
+            Ok((stream, from)) => {
+                let connection = connection(stream, from, stop.clone(), Arc::clone(&respond));
+                drop(connections.spawn(connection));
+            }
             // Out of descriptors, most likely: asking again at once would only burn CPU.
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
@@ -97,13 +102,15 @@ async fn told(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
-async fn connection<F>(stream: TcpStream, mut stop: watch::Receiver<bool>, respond: Arc<F>)
+async fn connection<F>(stream: TcpStream, from: SocketAddr, mut stop: watch::Receiver<bool>, respond: Arc<F>)
 where
-    F: Fn(&Request<Incoming>) -> Answer + Send + Sync + 'static,
+    F: Fn(&Request<Bytes>) -> Answer + Send + Sync + 'static,
 {
-    let service = service_fn(move |request: Request<Incoming>| {
-        let answer = respond(&request);
-        async move { Ok::<_, Infallible>(answer) }
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        // Whoever logs wants to know.
+        request.extensions_mut().insert(from);
+        let respond = Arc::clone(&respond);
+        async move { Ok::<_, Infallible>(whole(request).await.map_or_else(|answer| answer, |whole| respond(&whole))) }
     });
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -117,5 +124,14 @@ where
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }
+    }
+}
+
+/// The request with all of its body.
+async fn whole(request: Request<Incoming>) -> Result<Request<Bytes>, Answer> {
+    let (head, body) = request.into_parts();
+    match Limited::new(body, LARGEST_REQUEST).collect().await {
+        Ok(body) => Ok(Request::from_parts(head, body.to_bytes())),
+        Err(error) => Err(text(StatusCode::PAYLOAD_TOO_LARGE, error.to_string())),
     }
 }

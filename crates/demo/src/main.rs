@@ -6,15 +6,18 @@
 #![allow(unreachable_pub, reason = "a program: `pub` says that other modules use it")]
 
 mod app;
+mod app_log;
 mod binaries;
 mod board;
 mod child;
 mod configmap;
+mod elastic;
 mod greeting;
 mod http;
 mod journal;
 mod leash;
 mod live;
+mod logs;
 mod metrics;
 mod observe;
 mod once;

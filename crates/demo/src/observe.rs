@@ -47,7 +47,7 @@ pub async fn look(pod: Arc<Pod>) {
 
 async fn look_at(pod: &Pod, running: &Running, before: &mut Option<(Instant, f64)>) {
     let name = running.sidecar.name();
-    let (ready, reason) = match http::get(running.admin, "/readyz").await {
+    let (ready, reason) = match http::get(running.process().admin, "/readyz").await {
         Ok((200, _)) => (true, String::new()),
         Ok((_, closed)) => (false, closed.trim().replace('\n', "; ")),
         Err(problem) => (false, problem),

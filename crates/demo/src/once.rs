@@ -16,7 +16,7 @@ use crate::{
     sidecars::NAMES,
 };
 
-/// For one sidecar; the scripts take about two seconds.
+/// For one sidecar; the scripts take two to four seconds.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Results = Vec<(&'static str, Result<Vec<String>, String>)>;
@@ -73,7 +73,7 @@ async fn prove(pod: &Arc<Pod>, build: &str) -> Results {
         let late = |_| Err(format!("not done within {} s", PATIENCE.as_secs()));
         let mut result = timeout(PATIENCE, proof).await.unwrap_or_else(late);
         if let Ok(figures) = &mut result {
-            figures.insert(0, format!("ready in {} ms", running.ready_after.as_millis()));
+            figures.insert(0, format!("ready in {} ms", running.process().ready_after.as_millis()));
             let metrics = pod.metrics(name).await.unwrap_or_default();
             let resident = metrics.sum("process_resident_memory_bytes", "").unwrap_or_default();
             figures.push(format!("RSS {} {build}", mebibytes(resident)).trim_end().to_owned());
@@ -87,12 +87,15 @@ async fn prove(pod: &Arc<Pod>, build: &str) -> Results {
 fn judge(results: &mut Results, name: &'static str, stopped: &Stopped) {
     let ms = stopped.took.as_secs_f64() * 1000.0;
     let how = format!("SIGTERM ended it with {} in {ms:.0} ms", stopped.code_text());
-    let good = stopped.code == Some(0);
+    let (good, words) = (stopped.is_good(), stopped.words());
     match results.iter_mut().find(|(found, _)| *found == name) {
-        Some((_, Ok(figures))) if good => figures.push(how),
-        Some((_, result @ Ok(_))) => *result = Err(format!("{how}: {}", stopped.words)),
+        Some((_, Ok(figures))) if good => {
+            figures.push(how);
+            figures.extend(stopped.work.clone().ok().flatten());
+        }
+        Some((_, result @ Ok(_))) => *result = Err(format!("{how}: {words}")),
         // The app is no sidecar: only what is wrong with it is worth a line.
-        None if name == APP && !good => results.push((name, Err(format!("{how}: {}", stopped.words)))),
+        None if name == APP && !good => results.push((name, Err(format!("{how}: {words}")))),
         _ => {}
     }
 }

@@ -5,7 +5,8 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use hyper::{Method, Request, StatusCode, body::Incoming, header};
+use bytes::Bytes;
+use hyper::{Method, Request, StatusCode, header};
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use crate::{
@@ -36,7 +37,7 @@ impl Page {
         let (stop, stopped) = watch::channel(false);
         let asked = Arc::new(AtomicU64::new(0));
         let asking = Arc::clone(&asked);
-        let respond = move |request: &Request<Incoming>| {
+        let respond = move |request: &Request<Bytes>| {
             if request.uri().path() == "/state" {
                 asking.fetch_add(1, Ordering::Relaxed);
             }
@@ -67,7 +68,7 @@ impl Page {
     }
 }
 
-fn respond(board: &Board, request: &Request<Incoming>) -> Answer {
+fn respond(board: &Board, request: &Request<Bytes>) -> Answer {
     let mut answer = match (request.method(), request.uri().path()) {
         (&Method::GET | &Method::HEAD, "/") => http::answer(StatusCode::OK, "text/html; charset=utf-8", PAGE),
         (&Method::GET | &Method::HEAD, "/state") => match serde_json::to_vec(&board.state()) {

@@ -4,8 +4,8 @@ use std::{
     ffi::OsString,
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 use crate::{
@@ -31,6 +31,8 @@ pub struct World {
     pub demo: PathBuf,
     pub app_addr: SocketAddr,
     pub app_config: PathBuf,
+    /// Where the app writes its logs.
+    pub logs: PathBuf,
 }
 
 /// Gone when it is dropped, also by a panic.
@@ -44,13 +46,16 @@ impl World {
         // Sidecars start before the app and have to know its port, so it is chosen here. Nobody takes it meanwhile:
         // the kernel gives out free ports at random, and there are 28,000 of them.
         let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
-        let volume = dir.join("volume");
-        std::fs::create_dir_all(&volume).map_err(|error| format!("{}: {error}", volume.display()))?;
+        let (volume, logs) = (dir.join("volume"), dir.join("log"));
+        for dir in [&volume, &logs] {
+            std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
+        }
         Ok(Self {
             dir: dir.into(),
             demo: std::env::current_exe().map_err(|error| error.to_string())?,
             app_addr: free.map_err(|error| format!("no free port: {error}"))?,
             app_config: volume.join("greeting.conf"),
+            logs,
         })
     }
 }
@@ -58,9 +63,31 @@ impl World {
 /// One sidecar, running.
 pub struct Running {
     pub sidecar: Arc<dyn Sidecar>,
-    pub child: Child,
+    program: PathBuf,
+    /// Another one after a restart.
+    process: Mutex<Arc<Process>>,
+}
+
+pub struct Process {
+    pub child: Arc<Child>,
     pub admin: SocketAddr,
     pub ready_after: Duration,
+}
+
+impl Running {
+    async fn start(
+        sidecar: Arc<dyn Sidecar>,
+        program: PathBuf,
+        world: &World,
+        journal: &Arc<Journal>,
+    ) -> Result<Self, String> {
+        let process = start_of(&*sidecar, &program, world, journal).await?;
+        Ok(Self { sidecar, program, process: Mutex::new(Arc::new(process)) })
+    }
+
+    pub fn process(&self) -> Arc<Process> {
+        Arc::clone(&self.process.lock().unwrap_or_else(PoisonError::into_inner))
+    }
 }
 
 pub struct Pod {
@@ -68,7 +95,7 @@ pub struct Pod {
     pub journal: Arc<Journal>,
     pub board: Arc<Board>,
     pub sidecars: Vec<Running>,
-    pub app: Child,
+    pub app: Arc<Child>,
 }
 
 impl Pod {
@@ -79,26 +106,23 @@ impl Pod {
         board.change(|state| state.build = binaries.build);
         for sidecar in sidecars::all(&world)? {
             let program = binaries.paths.get(sidecar.name()).ok_or("a binary is missing")?;
-            let mut args: Vec<OsString> = vec!["--admin-addr".into(), "127.0.0.1:0".into()];
-            args.extend(sidecar.args(&world));
-            let child = Child::start(sidecar.name(), program.as_os_str(), &args, &[], &journal)?;
-            let started = start_of(sidecar, child).await?;
+            let started = Running::start(sidecar, program.clone(), &world, &journal).await?;
             board.change(|state| state.sidecars.push(view(&started)));
-            say_ready(&board, started.sidecar.name(), started.ready_after);
+            say_ready(&board, started.sidecar.name(), started.process().ready_after);
             running.push(started);
         }
         let env = [
             ("BIND", world.app_addr.ip().to_string().into()),
             ("PORT", world.app_addr.port().to_string().into()),
             ("APP_CONFIG", world.app_config.clone().into()),
-            ("LOG_DIR", world.dir.join("log").into()),
+            ("LOG_DIR", world.logs.clone().into()),
         ];
         let app = Child::start(APP, world.demo.as_os_str(), &["app".into()], &env, &journal)?;
         let line = app.line(START, |line| line.message == "ready").await?;
         say_ready(&board, APP, line.at - app.started);
         let url = format!("http://{}/", world.app_addr);
         board.change(|state| state.app = AppView { url, ready: true, greeting: String::new() });
-        Ok(Self { world, journal, board, sidecars: running, app })
+        Ok(Self { world, journal, board, sidecars: running, app: Arc::new(app) })
     }
 
     /// What the app answers.
@@ -107,15 +131,32 @@ impl Pod {
     }
 
     pub async fn metrics(&self, name: &str) -> Result<Metrics, String> {
-        let running = self.sidecars.iter().find(|running| running.sidecar.name() == name);
-        let admin = running.ok_or_else(|| format!("{name}: no such sidecar"))?.admin;
+        let admin = self.sidecar(name)?.process().admin;
         good(http::get(admin, "/metrics").await?).map(|text| Metrics::parse(&text))
+    }
+
+    pub fn sidecar(&self, name: &str) -> Result<&Running, String> {
+        let running = self.sidecars.iter().find(|running| running.sidecar.name() == name);
+        running.ok_or_else(|| format!("{name}: no such sidecar"))
+    }
+
+    /// SIGKILL, and once more from the beginning: as the kubelet does with a container whose memory was too much.
+    pub async fn kill_and_restart(&self, name: &str) -> Result<Duration, String> {
+        let running = self.sidecar(name)?;
+        let before = running.process();
+        before.child.kill();
+        before.child.ended().await;
+        let process = Arc::new(start_of(&*running.sidecar, &running.program, &self.world, &self.journal).await?);
+        let ready_after = process.ready_after;
+        *running.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+        Ok(ready_after)
     }
 
     /// Waits until some process has ended that nobody asked to. Its name and how.
     pub async fn broken(&self) -> String {
         // As many as there are, and all of them at once, without a task for each.
-        let mut ends: Vec<_> = self.children().map(|child| (child.name, Box::pin(child.ended()))).collect();
+        let children: Vec<_> = self.children().collect();
+        let mut ends: Vec<_> = children.iter().map(|child| (child.name, Box::pin(child.ended()))).collect();
         std::future::poll_fn(|context| {
             for (name, end) in &mut ends {
                 if let std::task::Poll::Ready(status) = end.as_mut().poll(context) {
@@ -133,13 +174,20 @@ impl Pod {
         let mut stops = Vec::new();
         for child in self.children() {
             self.board.happened(Event::new(child.name, Kind::Life, &[], "is asked to stop (SIGTERM)"));
-            let stopped = child.stop(STOP).await;
+            let asked = Instant::now();
+            let mut stopped = child.stop(STOP).await;
+            if let Ok(running) = self.sidecar(child.name) {
+                stopped.work = running.sidecar.afterwards(self, asked);
+            }
             let view = StopView {
                 name: child.name,
                 code: stopped.code_text(),
                 seconds: stopped.took.as_secs_f64(),
-                words: stopped.words.clone(),
+                words: stopped.words().to_owned(),
             };
+            let kind = if stopped.is_good() { Kind::Good } else { Kind::Refused };
+            let ms = stopped.took.as_secs_f64() * 1000.0;
+            let text = format!("exit {} after {ms:.0} ms: {}", view.code, view.words);
             self.board.change(|state| {
                 // Asked twice, it has been asked before.
                 state.stops.retain(|stop| stop.name != view.name);
@@ -147,9 +195,6 @@ impl Pod {
                 state.app.ready &= child.name != APP;
             });
             self.board.sidecar(child.name, |view| view.ready = false);
-            let kind = if stopped.code == Some(0) { Kind::Good } else { Kind::Refused };
-            let ms = stopped.took.as_secs_f64() * 1000.0;
-            let text = format!("exit {} after {ms:.0} ms: {}", stopped.code_text(), stopped.words);
             self.board.happened(Event::new(child.name, kind, &[], text));
             stops.push((child.name, stopped));
         }
@@ -158,17 +203,25 @@ impl Pod {
 
     /// For those who cannot wait.
     pub fn kill(&self) {
-        self.children().for_each(Child::kill);
+        self.children().for_each(|child| child.kill());
     }
 
     /// In the order of stopping.
-    fn children(&self) -> impl Iterator<Item = &Child> {
-        let sidecars = self.sidecars.iter().rev().map(|running| &running.child);
-        std::iter::once(&self.app).chain(sidecars)
+    fn children(&self) -> impl Iterator<Item = Arc<Child>> {
+        let sidecars = self.sidecars.iter().rev().map(|running| Arc::clone(&running.process().child));
+        std::iter::once(Arc::clone(&self.app)).chain(sidecars)
     }
 }
 
-async fn start_of(sidecar: Arc<dyn Sidecar>, child: Child) -> Result<Running, String> {
+async fn start_of(
+    sidecar: &dyn Sidecar,
+    program: &Path,
+    world: &World,
+    journal: &Arc<Journal>,
+) -> Result<Process, String> {
+    let mut args: Vec<OsString> = vec!["--admin-addr".into(), "127.0.0.1:0".into()];
+    args.extend(sidecar.args(world));
+    let child = Child::start(sidecar.name(), program.as_os_str(), &args, &[], journal)?;
     let is_admin = |what: Option<String>| what.as_deref() == Some("admin");
     let line = child.line(START, |line| line.message == "listening" && is_admin(line.field("what"))).await?;
     let admin = line.field("addr").and_then(|addr| addr.parse().ok());
@@ -177,16 +230,17 @@ async fn start_of(sidecar: Arc<dyn Sidecar>, child: Child) -> Result<Running, St
     let ready_after = line.at - child.started;
     // Its word is good, its probe is better.
     good(http::get(admin, "/readyz").await?)?;
-    Ok(Running { sidecar, child, admin, ready_after })
+    Ok(Process { child: Arc::new(child), admin, ready_after })
 }
 
 fn view(running: &Running) -> SidecarView {
+    let process = running.process();
     SidecarView {
         name: running.sidecar.name(),
         job: running.sidecar.job(),
         wires: running.sidecar.wires().to_vec(),
-        pid: running.child.pid,
-        admin: format!("http://{}/", running.admin),
+        pid: process.child.pid,
+        admin: format!("http://{}/", process.admin),
         ready: true,
         ..SidecarView::default()
     }

@@ -97,13 +97,31 @@ fn it_answers_reloads_logs_and_ends() {
     line_with(&mut app.stderr, "\"version\":\"4\"");
     assert_eq!(app.ask("GET", "/"), (200, "Hola".into()));
 
-    app.signal(Signal::TERM);
-    assert_eq!(app.child.wait().expect("its end").code(), Some(0));
-    let log = fs::File::open(logs.join("app.log")).expect("app.log");
-    let log: Vec<String> = BufReader::new(log).lines().map(|line| line.expect("a line")).collect();
-    for words in ["INFO listening", "GET / 200", "POST /-/reload 422", "INFO stopped"] {
-        assert!(log.iter().any(|line| line.contains(words)), "no {words} in {log:?}");
+    for name in ["app.log", "access.log"] {
+        fs::rename(logs.join(name), logs.join(format!("{name}.1"))).expect("a rotation");
     }
+    app.signal(Signal::USR1);
+    line_with(&mut app.stderr, "logs opened again");
+    assert_eq!(app.ask("GET", "/rotated").0, 404);
+
+    app.signal(Signal::TERM);
+    let goodbye = line_with(&mut app.stderr, "\"stopped\"");
+    assert_eq!(app.child.wait().expect("its end").code(), Some(0));
+    let lines = |name: &str| fs::read_to_string(logs.join(name)).expect("a log");
+    let mut written = 0;
+    for (name, wanted) in [
+        ("app.log.1", ["\"listening\"", "\"greeted\""]),
+        ("app.log", ["\"logs opened again\"", "\"stopped\""]),
+        ("access.log.1", ["\"GET / HTTP/1.1\" 200 6 ", "\"POST /-/reload HTTP/1.1\" 422 "]),
+        ("access.log", ["\"GET /rotated HTTP/1.1\" 404 ", "127.0.0.1 - - ["]),
+    ] {
+        let log = lines(name);
+        written += log.lines().count();
+        for words in wanted {
+            assert!(log.contains(words), "no {words} in {name}: {log}");
+        }
+    }
+    assert!(goodbye.contains(&format!("\"lines\":\"{written}\"")), "{written} lines, {goodbye}");
 }
 
 #[test]

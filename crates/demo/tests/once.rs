@@ -56,11 +56,14 @@ fn once_passes_for_every_sidecar_and_leaves_nothing() {
     let Output { status, stdout, stderr } = demo(&["--once"], tmp.path()).output().expect("the demo runs");
     let (stdout, stderr) = (text(&stdout), text(&stderr));
     assert_eq!(status.code(), Some(0), "{stdout}{stderr}");
-    let line = stdout.lines().find(|line| line.contains("config-reloader:")).unwrap_or_default();
-    assert!(line.starts_with("PASS config-reloader: "), "{stdout}{stderr}");
-    for figure in ["ready in ", "told in ", "equal bytes told nobody", "refused", "RSS ", "SIGTERM ended it with 0"] {
-        assert!(line.contains(figure), "no \"{figure}\" in {line}");
-    }
+    let figures_of = |name: &str, figures: &[&str]| {
+        let line = stdout.lines().find(|line| line.starts_with(&format!("PASS {name}: "))).unwrap_or_default();
+        for figure in figures.iter().chain(&["ready in ", "RSS ", "SIGTERM ended it with 0"]) {
+            assert!(line.contains(figure), "no \"{figure}\" in {stdout}{stderr}");
+        }
+    };
+    figures_of("config-reloader", &["told in ", "equal bytes told nobody", "refused"]);
+    figures_of("log-shipper", &["one rotation", "refused with 429", "one kill -9", " lines arrived, each once"]);
     assert!(!stdout.contains("FAIL"), "{stdout}");
     nothing_is_left(tmp.path());
 }
@@ -86,13 +89,15 @@ fn signal(child: &Child, signal: Signal) {
 fn ctrl_c_stops_the_app_first_and_leaves_nothing() {
     let tmp = tempfile::tempdir().expect("a directory");
     let (mut child, mut stdout, mut said) = live(tmp.path());
-    assert!(processes_with(tmp.path()).len() >= 3, "the demo, the app and a sidecar");
+    assert!(processes_with(tmp.path()).len() >= 4, "the demo, the app and the sidecars");
     signal(&child, Signal::INT);
     stdout.read_to_string(&mut said).expect("its last words");
     assert_eq!(child.wait().expect("its end").code(), Some(0), "{said}");
     let app = said.find("app              exit 0").unwrap_or_else(|| panic!("no end of the app: {said}"));
-    let sidecar = said.find("config-reloader  exit 0");
-    assert!(sidecar.is_some_and(|sidecar| app < sidecar), "{said}");
+    for sidecar in ["config-reloader  exit 0", "log-shipper      exit 0"] {
+        assert!(said.find(sidecar).is_some_and(|sidecar| app < sidecar), "{said}");
+    }
+    assert!(said.contains(" lines arrived, each once; "), "{said}");
     nothing_is_left(tmp.path());
 }
 

@@ -1,8 +1,9 @@
 //! The sidecars that exist so far. A new one is one file here and one line in [`all`].
 
 mod config_reloader;
+mod log_shipper;
 
-use std::{ffi::OsString, pin::Pin, sync::Arc};
+use std::{ffi::OsString, pin::Pin, sync::Arc, time::Instant};
 
 use crate::{
     board::{Event, Fact, Wire},
@@ -13,11 +14,11 @@ use crate::{
 
 /// In the order of their start, which is that of the manifest; they stop the other way round.
 pub fn all(world: &World) -> Result<Vec<Arc<dyn Sidecar>>, String> {
-    Ok(vec![Arc::new(config_reloader::ConfigReloader::new(world)?)])
+    Ok(vec![Arc::new(config_reloader::ConfigReloader::new(world)?), Arc::new(log_shipper::LogShipper::new(world)?)])
 }
 
 /// Their names, for building them.
-pub const NAMES: [&str; 1] = [config_reloader::NAME];
+pub const NAMES: [&str; 2] = [config_reloader::NAME, log_shipper::NAME];
 
 pub type Doing<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
@@ -46,4 +47,9 @@ pub trait Sidecar: Send + Sync {
 
     /// Goes through its script once. The figures to print, or what went wrong.
     fn proof(self: Arc<Self>, pod: Arc<Pod>) -> Doing<Result<Vec<String>, String>>;
+
+    /// When it has stopped, which it was asked to do at that moment: what became of its work, or what is wrong with it.
+    fn afterwards(&self, _pod: &Pod, _asked: Instant) -> Result<Option<String>, String> {
+        Ok(None)
+    }
 }
