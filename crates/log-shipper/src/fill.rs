@@ -425,15 +425,15 @@ impl Filler {
         }
         let cursor = &self.cursors[at];
         let mut fields = recycle(std::mem::take(&mut self.fields));
-        let parsed = match std::str::from_utf8(raw) {
-            Ok(text) => input.format.parse(text, &mut fields),
-            Err(_) => Parsed::Not,
-        };
+        let is_raw = matches!(input.format, Format::Raw);
+        // Who takes lines as they are does not ask what is in them.
+        let text = if is_raw { None } else { std::str::from_utf8(raw).ok() };
+        let parsed = text.map_or(Parsed::Not, |text| input.format.parse(text, &mut fields));
         let (body, time) = match parsed {
             Parsed::Fields { time } => (Body::Fields(&fields), time),
             Parsed::Json { json, time } => (Body::Json(json), time),
             Parsed::Not => {
-                if !matches!(input.format, Format::Raw) {
+                if !is_raw {
                     self.events.not_understood();
                 }
                 (Body::Line(raw), None)

@@ -37,6 +37,7 @@ fn escape_valid(text: &[u8], body: &mut Vec<u8>) -> bool {
 const ROOM: usize = 32;
 const ONES: u64 = u64::MAX / 255;
 const HIGHS: u64 = ONES << 7;
+const BLANKS: u64 = ONES * b' ' as u64;
 
 /// How far it has come.
 struct Place {
@@ -53,11 +54,7 @@ fn escape_into(text: &[u8], out: &mut [u8], place: &mut Place) {
     while let Some(rest) = text.get(from..).filter(|rest| !rest.is_empty()) {
         let (word, count) = match rest.first_chunk::<8>() {
             Some(word) => (u64::from_le_bytes(*word), 8),
-            None => {
-                let mut word = [b' '; 8];
-                word[..rest.len()].copy_from_slice(rest);
-                (u64::from_le_bytes(word), rest.len())
-            }
+            None => (last(text, rest), rest.len()),
         };
         let Some((window, _)) = out[to..].split_first_chunk_mut::<16>() else { break };
         window[..8].copy_from_slice(&word.to_le_bytes());
@@ -80,6 +77,15 @@ fn escape_into(text: &[u8], out: &mut [u8], place: &mut Place) {
         (from, to) = (from + plain + 1, to + plain + length);
     }
     *place = Place { from, to, seen };
+}
+
+/// The last few bytes of a text, and blanks. Without a copy in memory: reading back at once what was just written in
+/// smaller pieces takes longer than all the rest of this.
+fn last(text: &[u8], rest: &[u8]) -> u64 {
+    match text.last_chunk::<8>() {
+        Some(word) => (u64::from_le_bytes(*word) >> (8 * (8 - rest.len()))) | (BLANKS << (8 * rest.len())),
+        None => rest.iter().rev().fold(BLANKS, |word, byte| (word << 8) | u64::from(*byte)),
+    }
 }
 
 /// Marks the bytes that cannot stand in a JSON string as they are. Above the lowest of them others may be marked as well.
