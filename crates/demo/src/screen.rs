@@ -134,6 +134,8 @@ const DIM: &str = "\x1b[2m";
 const GREEN: &str = "\x1b[32m";
 const RED: &str = "\x1b[31m";
 const BLUE: &str = "\x1b[34m";
+/// In one line of a terminal of 80 columns.
+const FACTS: usize = 3;
 const RESET: &str = "\x1b[0m";
 
 impl Line {
@@ -185,21 +187,24 @@ fn readiness(name: &str, ready: bool, reason: &str) -> Line {
     Line::default().with(colour, " ● ").with(BOLD, format!("{name:<16} ")).with(colour, format!("{word} {reason}  "))
 }
 
-fn of_sidecar(view: &SidecarView) -> [Line; 3] {
+fn of_sidecar(view: &SidecarView) -> Vec<Line> {
     let process = format!("{}   {:.1} % CPU   {} threads", mebibytes(view.resident), view.cpu_percent, view.threads);
-    let facts: Vec<String> = view.facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect();
+    let mut lines = vec![readiness(view.name, view.ready, &view.reason).with(PLAIN, process)];
+    for facts in view.facts.chunks(FACTS) {
+        let facts: Vec<String> = facts.iter().map(|fact| format!("{} {}", fact.name, fact.value)).collect();
+        lines.push(Line::default().with(PLAIN, format!("   {}", facts.join("   "))));
+    }
     let last = view
         .plot
         .points
         .back()
         .map_or_else(String::new, |last| format!("   {last:.0} {} {} ", view.plot.unit, view.plot.name));
-    let mut figures = Line::default().with(PLAIN, format!("   {}{last}", facts.join("   ")));
-    figures = figures.with(BLUE, bars(view));
-    let trouble = match view.trouble.as_str() {
+    lines.push(Line::default().with(PLAIN, last).with(BLUE, bars(view)));
+    lines.push(match view.trouble.as_str() {
         "" => Line::default().with(DIM, format!("   {}", view.job)),
         trouble => Line::default().with(DIM, format!("   last trouble: {trouble}")),
-    };
-    [readiness(view.name, view.ready, &view.reason).with(PLAIN, process), figures, trouble]
+    });
+    lines
 }
 
 /// The last values as eighths of a line, from nothing to the largest.

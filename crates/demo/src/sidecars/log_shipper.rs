@@ -184,7 +184,8 @@ impl Sidecar for LogShipper {
                 shown.lines_a_second = (acknowledged - before) / (now - then).as_secs_f64().max(0.1);
             }
             vec![
-                Fact::new("written", format!("{} lines", shown.written)),
+                // The app was asked a moment before.
+                Fact::new("written", format!("{} lines", acknowledged.max(shown.written as f64))),
                 Fact::new("acknowledged", format!("{acknowledged} lines")),
                 Fact::new("backlog", format!("{} bytes", of("backlog_bytes"))),
                 Fact::new("rate", format!("{:.0} lines/s", shown.lines_a_second)),
