@@ -3,6 +3,7 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     time::{SystemTime, UNIX_EPOCH},
 };
@@ -14,6 +15,8 @@ use values::ByteSize;
 use super::{Reports, on_a_thread};
 use crate::{json, parse::time::Writer, record::Time};
 
+/// Whole records are in there, with whatever they say about people.
+const OWNER_ONLY: u32 = 0o600;
 /// Two files of this size at most.
 const LARGEST: u64 = 64 << 20;
 
@@ -85,7 +88,7 @@ impl DeadLetter {
         if found > 0 && found + lines.len() as u64 > self.largest {
             fs::rename(&self.path, with_suffix(&self.path))?;
         }
-        let mut file = OpenOptions::new().append(true).create(true).open(&self.path)?;
+        let mut file = OpenOptions::new().append(true).create(true).mode(OWNER_ONLY).open(&self.path)?;
         let before = file.metadata()?.len();
         // They are taken for delivered after this.
         let written = file.write_all(lines).and_then(|()| file.sync_data());
