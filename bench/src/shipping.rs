@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    corpus, procfs,
+    corpus, losses, procfs,
     sink::Sink,
     stats::{mib, millis, percentile, ratio},
     table::Table,
@@ -37,12 +37,16 @@ pub(crate) struct Options {
     /// How many lines the latency is measured with, 20 a second
     #[arg(long, value_name = "N", default_value = "200")]
     lines: u32,
+    /// Only what is lost and what comes twice
+    #[arg(long)]
+    losses: bool,
 }
 
-struct Tool {
-    name: &'static str,
-    program: PathBuf,
-    first: &'static [&'static str],
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) program: PathBuf,
+    /// What stands before its own arguments.
+    pub(crate) first: &'static [&'static str],
 }
 
 struct Case {
@@ -90,13 +94,16 @@ struct Cost {
 
 pub(crate) fn run(options: &Options, ours: &Path) -> Result<(), String> {
     let problem = |error: std::io::Error| error.to_string();
+    let mut tools = vec![Tool { name: "ours", program: ours.to_owned(), first: &["fluent-bit"] }];
+    let peer = tools::found("fluent-bit", options.fluent_bit.as_deref(), "bench/README.md says how to get it");
+    tools.extend(peer.map(|program| Tool { name: "Fluent Bit", program, first: &[] }));
+    if options.losses {
+        return losses::run(&tools);
+    }
     let scratch = tempfile::tempdir().map_err(problem)?;
     let bytes = options.mib << 20;
     corpus::nginx(&scratch.path().join("nginx.log"), bytes).map_err(problem)?;
     corpus::json(&scratch.path().join("json.log"), bytes).map_err(problem)?;
-    let mut tools = vec![Tool { name: "ours", program: ours.to_owned(), first: &["fluent-bit"] }];
-    let peer = tools::found("fluent-bit", options.fluent_bit.as_deref(), "bench/README.md says how to get it");
-    tools.extend(peer.map(|program| Tool { name: "Fluent Bit", program, first: &[] }));
     cost(options, &tools, &scratch)?;
     latency(options, &tools, &scratch)
 }

@@ -107,7 +107,7 @@ fn serve(stream: TcpStream, counts: &Counts) -> io::Result<()> {
 }
 
 /// How long the body is; none at the end of the connection.
-fn head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<u64>> {
+pub(crate) fn head(reader: &mut BufReader<TcpStream>) -> io::Result<Option<u64>> {
     let mut length = 0;
     loop {
         let mut line = String::new();
