@@ -1,8 +1,16 @@
 //! Certificates for tests, made on the spot.
 
+use std::sync::Arc;
+
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
+};
+use rustls::{
+    RootCertStore, ServerConfig,
+    crypto::ring::default_provider,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::WebPkiClientVerifier,
 };
 
 /// A certificate authority of the test's own.
@@ -13,6 +21,27 @@ pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 pub struct Pair {
     pub certificate: String,
     pub key: String,
+}
+
+impl Pair {
+    /// A server that shows this one, and asks its clients for one that this authority has signed.
+    pub(crate) fn server_config(&self, client_authority: Option<&str>) -> Arc<ServerConfig> {
+        let provider = Arc::new(default_provider());
+        let builder =
+            ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
+        let builder = match client_authority {
+            None => builder.with_no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
+                let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
+                builder.with_client_cert_verifier(verifier)
+            }
+        };
+        let certificate = CertificateDer::from_pem_slice(self.certificate.as_bytes()).unwrap();
+        let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).unwrap();
+        Arc::new(builder.with_single_cert(vec![certificate], key).unwrap())
+    }
 }
 
 impl Authority {

@@ -3,19 +3,14 @@
 use std::{
     io::{BufRead, BufReader, Read, Write},
     net::{Shutdown, TcpStream},
-    sync::{Arc, atomic::Ordering},
+    sync::atomic::Ordering,
     thread,
     time::Instant,
 };
 
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
+use rustls::{ServerConnection, StreamOwned};
 
-use super::{Call, Fault, Rules, Shared, bulk};
+use super::{Call, Fault, Shared, bulk};
 
 trait Stream: Read + Write {}
 
@@ -28,7 +23,10 @@ pub(super) fn serve(shared: &Shared, tcp: &TcpStream, number: usize) -> Option<(
     tcp.set_read_timeout(shared.rules.idle).ok()?;
     let stream: Box<dyn Stream> = match &shared.rules.tls {
         None => Box::new(tcp),
-        Some(_) => Box::new(StreamOwned::new(ServerConnection::new(Arc::new(tls(&shared.rules))).unwrap(), tcp)),
+        Some(pair) => {
+            let config = pair.server_config(shared.rules.client_authority.as_deref());
+            Box::new(StreamOwned::new(ServerConnection::new(config).unwrap(), tcp))
+        }
     };
     let mut reader = BufReader::new(stream);
     loop {
@@ -128,23 +126,4 @@ fn write(reader: &mut Reader<'_>, bytes: &[u8]) -> Option<()> {
 fn answered(status: u16, headers: &str, body: &str, length: usize) -> String {
     let kind = "Content-Type: application/json; charset=UTF-8\r\n";
     format!("HTTP/1.1 {status} Said\r\n{kind}{headers}Content-Length: {length}\r\n\r\n{body}")
-}
-
-fn tls(rules: &Rules) -> ServerConfig {
-    let pair = rules.tls.as_ref().unwrap();
-    let provider = Arc::new(default_provider());
-    let builder =
-        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-    let builder = match &rules.client_authority {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-    builder.with_single_cert(vec![certificate], key).unwrap()
 }

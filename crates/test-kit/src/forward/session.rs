@@ -3,7 +3,6 @@
 use std::{
     io::{self, Read, Write},
     net::TcpStream,
-    sync::Arc,
     thread,
 };
 
@@ -13,12 +12,7 @@ use rmpv::{
     decode::{Error, read_value},
     encode::write_value,
 };
-use rustls::{
-    RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-    crypto::ring::default_provider,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
-    server::WebPkiClientVerifier,
-};
+use rustls::{ServerConnection, StreamOwned};
 
 use super::{Fault, Security, Shared, message};
 
@@ -48,8 +42,9 @@ impl<T: Read + Write> Stream for T {}
 pub(super) fn serve(shared: &Shared, stream: TcpStream, number: usize) -> Result<(), Ended> {
     let mut stream: Box<dyn Stream> = match &shared.security.tls {
         None => Box::new(stream),
-        Some(_) => {
-            let session = ServerConnection::new(Arc::new(tls(&shared.security))).unwrap();
+        Some(pair) => {
+            let config = pair.server_config(shared.security.client_authority.as_deref());
+            let session = ServerConnection::new(config).unwrap();
             Box::new(StreamOwned::new(session, stream))
         }
     };
@@ -140,23 +135,4 @@ fn greet(stream: &mut Box<dyn Stream>, security: &Security, key: &str) -> Result
 
 fn hex(parts: &[&[u8]]) -> String {
     digest(&SHA512, &parts.concat()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn tls(security: &Security) -> ServerConfig {
-    let pair = security.tls.as_ref().unwrap();
-    let provider = Arc::new(default_provider());
-    let builder =
-        ServerConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions().unwrap();
-    let builder = match &security.client_authority {
-        None => builder.with_no_client_auth(),
-        Some(authority) => {
-            let mut roots = RootCertStore::empty();
-            roots.add(CertificateDer::from_pem_slice(authority.as_bytes()).unwrap()).unwrap();
-            let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider).build().unwrap();
-            builder.with_client_cert_verifier(verifier)
-        }
-    };
-    let certificate = CertificateDer::from_pem_slice(pair.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(pair.key.as_bytes()).unwrap();
-    builder.with_single_cert(vec![certificate], key).unwrap()
 }

@@ -97,15 +97,9 @@ pub(super) fn file(section: &mut Section) -> Option<Arc<dyn Ship>> {
     let rotates = section.switch("rotate").unwrap_or(false);
     let size = section.read("rotate_max_size", bytes).unwrap_or(100_000_000);
     let keep = section.parsed("rotate_max_files").unwrap_or(7);
-    let rotate = rotates.then_some(Rotate { size: Some(size), every: None, keep, compress: Compression::default() });
-    section.no_effect(&[
-        "mkdir",
-        "workers",
-        "rotate_gzip",
-        "max_dynamic_files",
-        "on_missing_field",
-        "on_limit_reached",
-    ]);
+    let compress = if section.switch("rotate_gzip").unwrap_or(true) { Compression::Gzip } else { Compression::None };
+    let rotate = rotates.then_some(Rotate { size: Some(size), every: None, keep, compress });
+    section.no_effect(&["mkdir", "workers", "max_dynamic_files", "on_missing_field", "on_limit_reached"]);
     section.no_effect(&["fallback_path", "fallback_file"]);
     section.refused(
         &["template", "delimiter", "label_delimiter", "csv_column_names"],
