@@ -18,6 +18,8 @@ pub mod dialect;
 pub mod events;
 pub mod fill;
 pub mod follow;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 pub mod join;
 pub mod json;
 pub mod lane;
