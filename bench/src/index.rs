@@ -70,12 +70,12 @@ impl Index {
         (written - there, state.documents.values().map(|times| u64::from(times - 1)).sum())
     }
 
-    /// Until all are there, or nothing has changed for this long.
+    /// Until all are there, or nothing has changed for this long, or the same lines come again and again.
     pub(crate) fn wait(&self, written: u64, patience: Duration) {
         let begun = Instant::now();
         while self.lost_and_doubled(written).0 > 0 {
             let quiet_since = self.state().changed.unwrap_or(begun).max(begun);
-            if quiet_since.elapsed() > patience {
+            if quiet_since.elapsed() > patience || begun.elapsed() > patience * 2 {
                 return;
             }
             thread::sleep(Duration::from_millis(100));

@@ -54,6 +54,7 @@ pub(crate) fn run(tools: &[Tool]) -> Result<(), String> {
             scene.index.wait(scene.written, PATIENCE);
             let (lost, twice) = scene.index.lost_and_doubled(scene.written);
             written = scene.written;
+            eprintln!("bench: {}: {lost} of {written} lost, {twice} twice", tool.name);
             cells.push(format!("{lost}, {twice}"));
         }
         table.row([vec![name.to_owned(), written.to_string()], cells].concat());
