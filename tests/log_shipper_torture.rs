@@ -193,10 +193,11 @@ impl Torture {
 
     fn judge(&self, sidecar: &Sidecar) {
         // On a busy machine there is much to catch up on: as long as something arrives, it is waited for.
-        let mut left = u64::MAX;
-        while self.ledger.count().lost < left {
-            left = self.ledger.count().lost;
-            eventually(PATIENCE, || self.ledger.count().lost < left.min(1 + left / 2));
+        let lost = || self.ledger.count().lost;
+        let mut before = u64::MAX;
+        while lost() > 0 && lost() < before {
+            before = lost();
+            eventually(PATIENCE, || lost() <= before / 2);
         }
         let rss = sidecar.rss_kib();
         sidecar.signal(Signal::TERM);

@@ -191,6 +191,13 @@ impl Positions {
         self.rewrite();
     }
 
+    /// The last chance to write what could not be written when it was acknowledged.
+    pub fn settle(&mut self) {
+        if self.trouble.is_some() {
+            self.rewrite();
+        }
+    }
+
     /// Writes everything anew, which also repairs what a full disk has left. An error stays until it works again.
     fn rewrite(&mut self) {
         let Some(disk) = &mut self.disk else { return };

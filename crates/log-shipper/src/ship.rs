@@ -45,6 +45,7 @@ pub async fn run(mut live: Live<Config>, events: Events, status: Status, life: L
             _ = live.changed() => None,
         };
         if let Some(ended) = ended {
+            positions.lock().unwrap_or_else(PoisonError::into_inner).settle();
             return ended;
         }
         view.send_modify(|view| view.leaving = true);
