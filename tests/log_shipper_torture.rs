@@ -210,7 +210,8 @@ impl Torture {
         let on_their_way = happened.kills + untold + happened.outages + happened.stops;
         let allowed = on_their_way * count.largest + happened.unremembered;
         assert!(count.again <= allowed, "{} lines came again, {allowed} may", count.again);
-        assert!(count.twice <= happened.kills * count.largest + happened.unremembered, "{count:?}");
+        // What comes again has its id, unless the process was killed before it had written the id down.
+        assert!(count.twice <= allowed, "{count:?}");
         assert!(rss < 32 << 10, "{rss} KiB");
     }
 }
