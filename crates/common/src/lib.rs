@@ -36,6 +36,7 @@ pub use args::{Arguments, CommonArgs, Usage};
 pub use exit::{Exit, Failure};
 pub use health::Gate;
 pub use life::{Busy, Life, Phase};
+pub use metrics::kept;
 pub use probe::View;
 pub use settings::Defaults;
 pub use sidecar::{Live, Sidecar, main};

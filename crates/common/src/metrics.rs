@@ -1,6 +1,6 @@
 //! The registry that every sidecar has, and what is always in it.
 
-use prometheus::{IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{IntGauge, Opts, Registry, TextEncoder, core::Collector};
 
 use crate::process::ProcessMetrics;
 
@@ -46,4 +46,10 @@ impl Metrics {
 /// The text that Prometheus scrapes.
 pub(crate) fn text(registry: &Registry) -> Result<String, String> {
     TextEncoder::new().encode_to_string(&registry.gather()).map_err(|error| error.to_string())
+}
+
+/// Registers a metric and gives it back, so that it can be made and kept in one line.
+pub fn kept<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> prometheus::Result<C> {
+    registry.register(Box::new(metric.clone()))?;
+    Ok(metric)
 }

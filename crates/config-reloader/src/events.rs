@@ -6,8 +6,8 @@ use std::{
 };
 
 use common::{
-    Failure,
-    prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector},
+    Failure, kept,
+    prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry},
 };
 use values::Span;
 
@@ -228,11 +228,6 @@ impl Events {
         self.pending.set(0);
         tracing::debug!("nothing has changed");
     }
-}
-
-fn kept<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> common::prometheus::Result<C> {
-    registry.register(Box::new(metric.clone()))?;
-    Ok(metric)
 }
 
 /// As much of a hash as people compare by eye.

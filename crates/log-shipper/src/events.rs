@@ -9,8 +9,8 @@ use std::{
 };
 
 use common::{
-    Failure,
-    prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry, core::Collector},
+    Failure, kept,
+    prometheus::{HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry},
 };
 use values::Span;
 
@@ -254,9 +254,4 @@ impl Events {
     fn is_over(&self, what: &str) -> bool {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(what)
     }
-}
-
-fn kept<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> common::prometheus::Result<C> {
-    registry.register(Box::new(collector.clone()))?;
-    Ok(collector)
 }

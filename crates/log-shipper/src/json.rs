@@ -141,6 +141,15 @@ pub fn value(value: &Value<'_>, body: &mut Vec<u8>) {
     }
 }
 
+/// Makes an object of the members that were added since `begin`: the first one's comma becomes the brace.
+pub fn enclose(begin: usize, body: &mut Vec<u8>) {
+    match body.get_mut(begin) {
+        Some(comma) => *comma = b'{',
+        None => body.push(b'{'),
+    }
+    body.push(b'}');
+}
+
 /// Adds the members of a record, each with a comma before it: the fields of its origin, then what the line says.
 pub fn members(record: &Record<'_>, body: &mut Vec<u8>) {
     for (name, text) in &record.origin.fields {

@@ -12,7 +12,8 @@ use std::{
 use common::{
     Answer, CommonArgs, Failure, Sidecar, Usage,
     args::{Listen, LogFormat},
-    prometheus::{Gauge, IntCounter, IntGauge, Opts, Registry, core::Collector},
+    kept,
+    prometheus::{Gauge, IntCounter, IntGauge, Opts, Registry},
 };
 use http_client::{Client, Expect, Target};
 use regex_lite::Regex;
@@ -241,10 +242,6 @@ struct Metrics {
 
 impl Metrics {
     fn new(registry: &Registry, method: &str) -> common::prometheus::Result<Self> {
-        fn kept<C: Collector + Clone + 'static>(registry: &Registry, metric: C) -> common::prometheus::Result<C> {
-            registry.register(Box::new(metric.clone()))?;
-            Ok(metric)
-        }
         let counter = |name: &str, help: &str| kept(registry, IntCounter::new(name, help)?);
         let gauge = |name: &str, help: &str| kept(registry, IntGauge::new(name, help)?);
         let info = Opts::new("reloader_info", "A metric with a constant '1' value labeled by reload method.");

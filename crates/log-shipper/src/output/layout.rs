@@ -71,14 +71,9 @@ fn epoch(time: Time, digits: u8, out: &mut Vec<u8>) {
 }
 
 fn object(record: &Record<'_>, out: &mut Vec<u8>) {
-    let from = out.len();
+    let begin = out.len();
     json::members(record, out);
-    // Each comes with a comma before it.
-    match out.get_mut(from) {
-        Some(comma) => *comma = b'{',
-        None => out.push(b'{'),
-    }
-    out.push(b'}');
+    json::enclose(begin, out);
 }
 
 fn arrows(record: &Record<'_>, out: &mut Vec<u8>) {

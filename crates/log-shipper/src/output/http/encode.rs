@@ -38,12 +38,7 @@ impl Encoder {
             json::string(record.origin.tag.as_bytes(), &mut self.body);
         }
         json::members(record, &mut self.body);
-        // A member has a comma before it; the first one gets the brace instead.
-        match self.body.get_mut(begin) {
-            Some(comma) => *comma = b'{',
-            None => self.body.push(b'{'),
-        }
-        self.body.push(b'}');
+        json::enclose(begin, &mut self.body);
     }
 }
 

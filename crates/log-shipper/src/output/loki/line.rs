@@ -17,14 +17,9 @@ pub(super) fn write(line: Line, record: &Record<'_>, out: &mut Vec<u8>) {
             Err(_) => out.extend_from_slice(String::from_utf8_lossy(record.raw).as_bytes()),
         },
         Line::Json => {
-            let from = out.len();
+            let begin = out.len();
             json::members(record, out);
-            // Each comes with a comma before it.
-            match out.get_mut(from) {
-                Some(comma) => *comma = b'{',
-                None => out.push(b'{'),
-            }
-            out.push(b'}');
+            json::enclose(begin, out);
         }
         Line::Logfmt => logfmt(record, out),
     }
