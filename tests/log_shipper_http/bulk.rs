@@ -113,7 +113,9 @@ fn only_the_documents_that_failed_are_sent_again() {
         assert_eq!(sent, [1000, 100, 10], "{status}");
         let line = sidecar.wait_message("delivers again");
         assert_eq!(line.level(), "INFO");
-        assert_eq!(sidecar.metric("log_shipper_records_total{output=\"elasticsearch\"}"), Some(1000.0));
+        // Counted a moment after it is said.
+        let counted = || sidecar.metric("log_shipper_records_total{output=\"elasticsearch\"}");
+        assert!(test_kit::eventually(test_kit::PATIENCE, || counted() == Some(1000.0)), "{:?}", counted());
     }
 }
 
