@@ -1,5 +1,7 @@
 //! What documents are like, and what becomes of each.
 
+use std::time::Duration;
+
 use serde_json::json;
 use test_kit::{
     Line, Signal,
@@ -109,7 +111,7 @@ fn only_the_documents_that_failed_are_sent_again() {
         server.fail([Fault::Items(10, status, kind), Fault::Items(10, status, kind), Fault::None]);
         let sidecar = bench.elastic(&format!("url: '{}'", server.url()));
         assert_each_once(&server.wait_documents(1000), 1000);
-        let sent: Vec<_> = server.calls().iter().map(|call| call.documents).collect();
+        let sent: Vec<_> = server.wait_calls(3).iter().map(|call| call.documents).collect();
         assert_eq!(sent, [1000, 100, 10], "{status}");
         let line = sidecar.wait_message("delivers again");
         assert_eq!(line.level(), "INFO");
@@ -136,6 +138,25 @@ fn what_is_sent_twice_is_there_once() {
     assert_eq!(sidecar.wait_exit(), 0);
     assert_each_once(&server.documents(), 3001);
     assert_eq!(sidecar.logs().iter().filter(|line| line.level() == "ERROR").count(), 0);
+}
+
+#[test]
+fn what_was_copied_and_cut_before_it_was_acknowledged_keeps_its_ids() {
+    let (bench, server) = (Bench::with_lines(50), ElasticServer::start());
+    server.fail([Fault::Slow(Duration::from_secs(600))]);
+    let sidecar = bench.elastic(&format!("url: '{}'", server.url()));
+    server.wait_documents(50);
+    sidecar.kill9();
+    sidecar.wait_exit();
+    let log = bench.dir.join("app.log");
+    std::fs::copy(&log, bench.dir.join("app.log.1")).unwrap();
+    std::fs::write(&log, "").unwrap();
+    bench.append(&numbered(50));
+    let _sidecar = bench.elastic(&format!("url: '{}'", server.url()));
+    server.wait_documents(51);
+    assert_each_once(&server.documents(), 51);
+    let sent = || server.calls().iter().map(|call| call.documents).sum::<usize>();
+    assert!(test_kit::eventually(test_kit::PATIENCE, || sent() == 101), "{}", sent());
 }
 
 #[test]

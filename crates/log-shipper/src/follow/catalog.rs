@@ -14,7 +14,7 @@ use file_watch::{Found, Target};
 
 use super::{
     file::{Begin, Followed, NOT_TAKEN},
-    identity::{Head, Identity, read_full},
+    identity::{Head, Identity, file_id, read_full},
     siblings,
 };
 use crate::{
@@ -271,8 +271,16 @@ impl Catalog {
         let is_copy = |saved: &Saved| {
             saved.head.len >= TELLING && originals.contains(&saved.home) && begins_so(saved) && !is_there(saved)
         };
-        let at = self.saved.iter().position(is_same).or_else(|| self.saved.iter().position(is_copy))?;
-        let saved = self.saved.swap_remove(at);
+        // One inode may have been several files, each cut. Of those that could be this one, the one that says the most
+        // about its content is: of one that was cut while it was empty, nothing is known.
+        let same = self.saved.iter().enumerate().filter(|(_, saved)| is_same(saved));
+        let same = same.max_by_key(|(_, saved)| (saved.head.len, saved.generation)).map(|(at, _)| at);
+        let at = same.or_else(|| self.saved.iter().position(is_copy))?;
+        let mut saved = self.saved.swap_remove(at);
+        if same.is_none() && saved.id.is_none() {
+            // Its first lines may be out already: in the copy they have the ids that they had in the original.
+            saved.id = file_id(&saved.identity, saved.generation, &found.file).ok();
+        }
         let starts = self.lanes.iter().map(|(name, _)| saved.offsets.get(name).copied().unwrap_or(fresh)).collect();
         Some(Begin { starts, generation: saved.generation, id: saved.id })
     }
@@ -414,3 +422,7 @@ fn lines_before_end(file: &File, size: u64, lines: u64) -> u64 {
     }
     0
 }
+
+#[cfg(test)]
+#[path = "catalog_tests.rs"]
+mod tests;

@@ -127,11 +127,14 @@ impl Followed {
             self.place().head = head;
         }
         let still = if size < offset { None } else { head.still(&file)? };
+        let mut place = self.place();
         let Some(head) = still else {
-            self.replaced.store(true, Ordering::Release);
+            // Unless it goes on in a copy since then: that one is whole.
+            if place.file.as_ref().is_none_or(|current| Arc::ptr_eq(current, &file)) {
+                self.replaced.store(true, Ordering::Release);
+            }
             return Ok(Read::Replaced);
         };
-        let mut place = self.place();
         place.head = head;
         place.used = Instant::now();
         if self.size.swap(size, Ordering::AcqRel) != size {
@@ -189,9 +192,9 @@ impl Followed {
         place.identity = identity;
         place.path = path;
         place.file = Some(Arc::new(copy));
-        drop(place);
         self.size.store(size, Ordering::Release);
         self.replaced.store(false, Ordering::Release);
+        drop(place);
         self.end();
         self.touch();
     }
