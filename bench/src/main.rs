@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+mod bounds;
 mod built;
 mod configmap;
 mod corpus;
@@ -17,6 +18,7 @@ mod losses;
 mod lost;
 mod machine;
 mod procfs;
+mod quota;
 mod running;
 mod shipping;
 mod sink;

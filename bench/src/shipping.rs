@@ -13,7 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use crate::{
-    corpus, losses, procfs,
+    bounds, corpus, losses, procfs,
+    quota::Quota,
     sink::Sink,
     stats::{mib, millis, percentile, ratio},
     table::Table,
@@ -40,6 +41,9 @@ pub(crate) struct Options {
     /// Only what is lost and what comes twice
     #[arg(long)]
     losses: bool,
+    /// Only memory, descriptors, the end, and what is shipped inside a small limit
+    #[arg(long)]
+    bounds: bool,
 }
 
 pub(crate) struct Tool {
@@ -49,14 +53,14 @@ pub(crate) struct Tool {
     pub(crate) first: &'static [&'static str],
 }
 
-struct Case {
-    name: &'static str,
+pub(crate) struct Case {
+    pub(crate) name: &'static str,
     log: &'static str,
     input: &'static str,
     output: &'static str,
 }
 
-const CASES: [Case; 6] = [
+pub(crate) const CASES: [Case; 6] = [
     Case { name: "access log, raw", log: "nginx", input: "", output: "" },
     Case { name: "access log, parser nginx", log: "nginx", input: "Parser nginx", output: "" },
     Case { name: "access log, another regex", log: "nginx", input: "Parser mine", output: "" },
@@ -86,9 +90,9 @@ const PARSERS: &str = "[PARSER]
 ";
 
 #[derive(Clone, Copy)]
-struct Cost {
+pub(crate) struct Cost {
     cpu_per_gb: f64,
-    mb_per_second: f64,
+    pub(crate) mb_per_second: f64,
     peak_kib: u64,
 }
 
@@ -104,8 +108,11 @@ pub(crate) fn run(options: &Options, ours: &Path) -> Result<(), String> {
     let bytes = options.mib << 20;
     corpus::nginx(&scratch.path().join("nginx.log"), bytes).map_err(problem)?;
     corpus::json(&scratch.path().join("json.log"), bytes).map_err(problem)?;
-    cost(options, &tools, &scratch)?;
-    latency(options, &tools, &scratch)
+    if !options.bounds {
+        cost(options, &tools, &scratch)?;
+        latency(options, &tools, &scratch)?;
+    }
+    bounds::run(&tools, scratch.path())
 }
 
 fn cost(options: &Options, tools: &[Tool], scratch: &TempDir) -> Result<(), String> {
@@ -115,7 +122,7 @@ fn cost(options: &Options, tools: &[Tool], scratch: &TempDir) -> Result<(), Stri
         let mut best: Vec<Option<Cost>> = vec![None; tools.len()];
         for _ in 0..options.rounds {
             for (tool, best) in tools.iter().zip(&mut best) {
-                let cost = ship(tool, case, scratch.path())?;
+                let cost = ship(tool, case, scratch.path(), None)?;
                 let peak_kib = best.map_or(0, |best| best.peak_kib).max(cost.peak_kib);
                 let cheaper = best.filter(|best| best.cpu_per_gb <= cost.cpu_per_gb).unwrap_or(cost);
                 *best = Some(Cost { peak_kib, ..cheaper });
@@ -143,11 +150,14 @@ fn cost(options: &Options, tools: &[Tool], scratch: &TempDir) -> Result<(), Stri
 }
 
 /// Until all has arrived.
-fn ship(tool: &Tool, case: &Case, scratch: &Path) -> Result<Cost, String> {
+pub(crate) fn ship(tool: &Tool, case: &Case, scratch: &Path, quota: Option<&Quota>) -> Result<Cost, String> {
     let sink = Sink::start(0).map_err(|error| error.to_string())?;
     let log = scratch.join(format!("{}.log", case.log));
     let size = fs::metadata(&log).map_err(|error| error.to_string())?.len();
     let shipper = Shipper::start(tool, case, &log, sink.addr.port(), scratch)?;
+    if let Some(quota) = quota {
+        quota.hold(shipper.0.id()).map_err(|error| error.to_string())?;
+    }
     let begun = Instant::now();
     let (mut taken, mut last, mut used) = (0, begun, (Duration::ZERO, 0));
     while taken == 0 || last.elapsed() < Duration::from_secs(3) {
@@ -193,10 +203,10 @@ fn latency(options: &Options, tools: &[Tool], scratch: &TempDir) -> Result<(), S
     Ok(())
 }
 
-struct Shipper(Child);
+pub(crate) struct Shipper(pub(crate) Child);
 
 impl Shipper {
-    fn start(tool: &Tool, case: &Case, log: &Path, port: u16, scratch: &Path) -> Result<Self, String> {
+    pub(crate) fn start(tool: &Tool, case: &Case, log: &Path, port: u16, scratch: &Path) -> Result<Self, String> {
         let problem = |error: std::io::Error| format!("{}: {error}", tool.name);
         let (config, parsers) = (scratch.join("fluent-bit.conf"), scratch.join("parsers.conf"));
         fs::write(&parsers, PARSERS).map_err(problem)?;
@@ -216,14 +226,28 @@ impl Shipper {
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command.spawn().map(Self).map_err(problem)
     }
-}
 
-impl Drop for Shipper {
-    fn drop(&mut self) {
+    /// From SIGTERM to its end.
+    pub(crate) fn stop(mut self) -> Result<Duration, String> {
+        let begun = Instant::now();
+        self.terminate();
+        self.0.wait().map_err(|error| error.to_string())?;
+        Ok(begun.elapsed())
+    }
+
+    fn terminate(&self) {
         if let Some(pid) = i32::try_from(self.0.id()).ok().and_then(Pid::from_raw) {
             // It may have gone by itself.
             let _ = kill_process(pid, Signal::TERM);
         }
-        let _ = self.0.wait();
+    }
+}
+
+impl Drop for Shipper {
+    fn drop(&mut self) {
+        if matches!(self.0.try_wait(), Ok(None)) {
+            self.terminate();
+            let _ = self.0.wait();
+        }
     }
 }
