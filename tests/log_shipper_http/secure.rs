@@ -1,7 +1,7 @@
 //! Who we are, and whom we trust.
 
 use test_kit::{
-    Authority, Sidecar,
+    Authority, Sidecar, Signal,
     elastic::{ElasticServer, Rules},
 };
 
@@ -79,4 +79,18 @@ fn mistakes_in_the_settings_are_told_all_at_once() {
     {
         assert!(checked.stderr.contains(wanted), "{wanted}: {}", checked.stderr);
     }
+}
+
+#[test]
+fn settings_that_cannot_work_do_not_replace_those_that_do() {
+    let (bench, server) = (Bench::with_lines(1), ElasticServer::start());
+    let sidecar = bench.elastic(&format!("url: '{}'", server.url()));
+    server.wait_documents(1);
+    let output = "servers: ['127.0.0.1:1'], tls: {ca_file: /nowhere/ca.pem}";
+    bench.dir.put("config.yaml", bench.settings("forward", output, ""));
+    sidecar.signal(Signal::HUP);
+    let line = sidecar.wait_log(|line| line.message().starts_with("settings not reloaded, the old ones stay"));
+    assert!(line.message().contains("/nowhere/ca.pem"), "{}", line.raw);
+    bench.append("line 1\n");
+    server.wait_documents(2);
 }

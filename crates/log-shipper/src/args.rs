@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Arguments, CommonArgs, Defaults, Failure, Usage, View, args::typed};
+use common::{Arguments, CommonArgs, Defaults, Exit, Failure, Usage, View, args::typed};
 
 use crate::{
     config::{Batch, Config, Input, Lines, Output, Retry, Start, State, Tag, Until},
@@ -128,12 +128,15 @@ impl Arguments for Args {
 }
 
 impl Args {
-    /// What it means. Called again at each reload.
+    /// What it means. Called again at each reload: settings that cannot work are refused while the old ones still do.
     pub fn load(&self) -> Result<Config, Failure> {
-        match &self.spelling {
+        let config = match &self.spelling {
             Spelling::Own(own) => own.load(),
             Spelling::Peer(dialect, world) => dialect.load(world),
-        }
+        }?;
+        let failures = config.outputs.iter().filter_map(|output| output.ship.open().err());
+        let problems: Vec<_> = failures.flat_map(|failure| failure.problems).collect();
+        if problems.is_empty() { Ok(config) } else { Err(Failure { exit: Exit::Config, problems }) }
     }
 
     pub fn dialect(&self) -> Option<&Dialect> {
