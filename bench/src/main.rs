@@ -18,6 +18,7 @@ mod losses;
 mod lost;
 mod machine;
 mod procfs;
+mod proxying;
 mod quota;
 mod running;
 mod shipping;
@@ -37,6 +38,14 @@ enum Bench {
     ConfigReloader(tools::Options),
     /// What shipping logs costs, beside Fluent Bit with the same config file
     LogShipper(shipping::Options),
+    /// What a proxy costs, beside NGINX with the same nginx.conf, HAProxy and Envoy
+    ReverseProxy(proxying::Options),
+    /// The app behind the proxies that are measured
+    #[command(hide = true)]
+    Upstream {
+        #[arg(long)]
+        port: u16,
+    },
     /// A receiver of logs that forgets them, to measure a shipper with
     Sink {
         #[arg(long, default_value_t = 9200)]
@@ -49,6 +58,8 @@ fn main() -> ExitCode {
         Bench::Footprint(options) => footprint::run(&options),
         Bench::ConfigReloader(options) => config_reloader(&options),
         Bench::LogShipper(options) => log_shipper(&options),
+        Bench::ReverseProxy(options) => reverse_proxy(&options),
+        Bench::Upstream { port } => proxying::upstream::run(port),
         Bench::Sink { port } => sink::run(port),
     };
     match result {
@@ -72,4 +83,10 @@ fn log_shipper(options: &shipping::Options) -> Result<(), String> {
     let ours = built::binary("log-shipper", options.bin.as_deref())?;
     machine::print();
     shipping::run(options, &ours)
+}
+
+fn reverse_proxy(options: &proxying::Options) -> Result<(), String> {
+    let ours = built::binary("reverse-proxy", options.bin.as_deref())?;
+    machine::print();
+    proxying::run(options, &ours)
 }

@@ -62,6 +62,16 @@ pub(crate) fn cpu(pid: u32) -> Duration {
     Duration::from_millis(ticks * 10)
 }
 
+/// Time on a processor so far, to the nanosecond, of threads that are still there.
+pub(crate) fn cpu_exact(pid: u32) -> Duration {
+    let tasks = family(pid).into_iter().flat_map(tasks);
+    let spent = tasks.filter_map(|task| {
+        let text = fs::read_to_string(task.join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    });
+    Duration::from_nanos(spent.sum())
+}
+
 /// The most memory the process has had, in KiB.
 pub(crate) fn peak(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
