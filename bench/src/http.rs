@@ -13,6 +13,19 @@ pub(crate) fn says_ok(port: u16, path: &str) -> bool {
     ask(port, path).is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200"))
 }
 
+/// A whole body, however long it takes. As HTTP/1.0, which has no chunks.
+pub(crate) fn get(port: u16, path: &str) -> Result<String, String> {
+    let whole = || -> io::Result<String> {
+        let mut stream = connect(port)?;
+        stream.set_read_timeout(Some(PATIENCE * 6))?;
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: bench\r\n\r\n")?;
+        let mut text = String::new();
+        stream.read_to_string(&mut text)?;
+        Ok(text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+    };
+    whole().map_err(|error| format!("{path}: {error}"))
+}
+
 fn ask(port: u16, path: &str) -> io::Result<[u8; 12]> {
     let mut stream = connect(port)?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n")?;

@@ -24,6 +24,8 @@ mod running;
 mod shipping;
 mod sink;
 mod stats;
+mod statsd;
+mod statsd_load;
 mod table;
 mod tools;
 mod watching;
@@ -38,6 +40,8 @@ enum Bench {
     ConfigReloader(tools::Options),
     /// What shipping logs costs, beside Fluent Bit with the same config file
     LogShipper(shipping::Options),
+    /// What lines of statsd cost, beside statsd_exporter with the same flags
+    MetricsAdapter(statsd::Options),
     /// What a proxy costs, beside NGINX with the same nginx.conf, HAProxy and Envoy
     ReverseProxy(proxying::Options),
     /// The app behind the proxies that are measured
@@ -58,6 +62,7 @@ fn main() -> ExitCode {
         Bench::Footprint(options) => footprint::run(&options),
         Bench::ConfigReloader(options) => config_reloader(&options),
         Bench::LogShipper(options) => log_shipper(&options),
+        Bench::MetricsAdapter(options) => metrics_adapter(&options),
         Bench::ReverseProxy(options) => reverse_proxy(&options),
         Bench::Upstream { port } => proxying::upstream::run(port),
         Bench::Sink { port } => sink::run(port),
@@ -83,6 +88,12 @@ fn log_shipper(options: &shipping::Options) -> Result<(), String> {
     let ours = built::binary("log-shipper", options.bin.as_deref())?;
     machine::print();
     shipping::run(options, &ours)
+}
+
+fn metrics_adapter(options: &statsd::Options) -> Result<(), String> {
+    let ours = built::binary("metrics-adapter", options.bin.as_deref())?;
+    machine::print();
+    statsd::run(options, &ours)
 }
 
 fn reverse_proxy(options: &proxying::Options) -> Result<(), String> {

@@ -23,11 +23,20 @@ SCHEMA = "1.37"
 PREFIX = "pillion/"
 # By the name of the sidecar: where it is probed, and the most CPU it is given where that is not 50m.
 PORTS = {file.stem: int(re.search(r'"(\d+)/tcp"', file.read_text())[1]) for file in sorted((ROOT / "images").glob("*.toml"))}
-CPUS = {"log-shipper": "100m"}
+CPUS = {"log-shipper": "100m", "reverse-proxy": "200m"}
 YAMLLINT = "{extends: relaxed, rules: {line-length: {max: 140, level: error}, document-start: disable}}"
 
 # Made to be what others run already, with `image:` changed: these keep whatever hardening they came with.
-AS_FOUND = {"prometheus.yaml", "configmap-reload.yaml", "001-scenario-3-config-reload.yaml"}
+AS_FOUND = {
+    "prometheus.yaml",
+    "configmap-reload.yaml",
+    "001-scenario-3-config-reload.yaml",
+    "000-pattern-3-envoy.yaml",
+    "001-scenario-2-nginx.yaml",
+    "002-api-gateway.yaml",
+    "004-pattern-2-egress.yaml",
+    "004-pattern-3-ambassador.yaml",
+}
 
 problems = []
 done = 0
@@ -98,6 +107,23 @@ def files_of(document):
     return files
 
 
+CERTIFICATE = {}
+
+
+def certificate():
+    """What a Secret of kind kubernetes.io/tls has in it: made here, because none is kept in a repository."""
+    if not CERTIFICATE:
+        with tempfile.TemporaryDirectory() as scratch:
+            key, crt = pathlib.Path(scratch, "tls.key"), pathlib.Path(scratch, "tls.crt")
+            subprocess.run(
+                ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+                 "-subj", "/CN=app", "-addext", "subjectAltName=DNS:app", "-keyout", key, "-out", crt],
+                check=True, stderr=subprocess.DEVNULL,
+            )
+            CERTIFICATE.update({"tls.key": key.read_bytes(), "tls.crt": crt.read_bytes(), "ca.crt": crt.read_bytes()})
+    return CERTIFICATE
+
+
 def lay_out(pod, container, sources, scratch):
     """Makes the container's mounts below scratch, and returns where each one is."""
     places = {}
@@ -114,8 +140,13 @@ def lay_out(pod, container, sources, scratch):
             else ("Secret", volume["secret"]["secretName"]) if "secret" in volume
             else None
         )
-        for name, content in sources.get(wanted, {}).items():
-            (place / name).write_bytes(content)
+        files = sources.get(wanted, certificate() if "secret" in volume else {})
+        if "subPath" in mount:
+            place = place / mount["subPath"]
+            place.write_bytes(files[mount["subPath"]])
+        else:
+            for name, content in files.items():
+                (place / name).write_bytes(content)
         places[mount["mountPath"]] = str(place)
     return places
 
@@ -124,6 +155,31 @@ def moved(text, places):
     for path in sorted(places, key=len, reverse=True):
         text = text.replace(path, places[path])
     return text
+
+
+def check_file(what, binary, text):
+    """A config file of a page or an example, with the files that it names."""
+    with tempfile.TemporaryDirectory() as scratch:
+        scratch = pathlib.Path(scratch)
+        for name, content in (*certificate().items(), ("other.crt", certificate()["tls.crt"]), ("other.key", certificate()["tls.key"]),
+                              ("clients-ca.crt", certificate()["ca.crt"])):
+            (scratch / name).write_bytes(content)
+        config = scratch / "config.yaml"
+        config.write_text(text.replace("/etc/tls/", f"{scratch}/"))
+        run(what, [binary, f"--config={config}", "--check-config"])
+
+
+def peers_test(name, container, places, scratch):
+    """Where a mounted file decides whose place is taken: that peer's own way to test it."""
+    if name != "reverse-proxy" or container.get("command") or container.get("args"):
+        return None
+    if "/etc/nginx/conf.d" in places:
+        main = scratch / "nginx.conf"
+        main.write_text(f"http {{ include {places['/etc/nginx/conf.d']}/*.conf; }}\n")
+        return ["nginx", "-t", "-c", str(main)]
+    if "/etc/envoy" in places:
+        return ["envoy", "--mode", "validate", "-c", f"{places['/etc/envoy']}/envoy.yaml"]
+    return None
 
 
 def check_ours(where, container, pod, sources):
@@ -137,8 +193,10 @@ def check_ours(where, container, pod, sources):
         scratch = pathlib.Path(scratch)
         places = lay_out(pod, container, sources, scratch)
         for place in places.values():
-            for file in pathlib.Path(place).glob(f"{name}.yaml"):
+            for file in (*pathlib.Path(place).glob(f"{name}.yaml"), *pathlib.Path(place).glob("*.conf"), *pathlib.Path(place).glob("envoy.yaml")):
                 file.write_text(moved(file.read_text(), places))
+        said = peers_test(name, container, places, scratch)
+        command, entry = (said, said[0]) if said else (command, entry)
         program = scratch / "bin" / entry  # under the name that the manifest calls it by: that is what chooses the dialect
         program.parent.mkdir()
         program.symlink_to(binary)
@@ -256,16 +314,13 @@ def check_page(path):
             name, block = "log-shipper", f"inputs: [{{paths: [/var/log/app]}}]\n{block}"
             title = f"{title} {block.splitlines()[2].strip()}"
         if language == "yaml" and name:
-            with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
-                file.write(block)
-                file.flush()
-                run(f"{where}: {title}", [BINARIES / name, f"--config={file.name}", "--check-config"])
+            check_file(f"{where}: {title}", BINARIES / name, block)
         if language == "sh":
             joined = block.replace("\\\n", " ")
             for line in joined.splitlines():
                 if re.match(rf"({'|'.join(PORTS)})( --(?!help|version)| *$| *#)", line):
                     words = line.split("#")[0]
-                    if "log-shipper.yaml" in words:
+                    if "log-shipper.yaml" in words or "reverse-proxy.yaml" in words:
                         continue  # which is on the same page, and checked there
                     run(f"{where}: {words.strip()}", ["sh", "-c", f'PATH="{BINARIES}:$PATH" SIDECAR_CHECK_CONFIG=true {words}'])
 
@@ -297,7 +352,7 @@ def main():
         elif shutil.which("kubectl"):
             run(f"{path.relative_to(ROOT)}: kubectl kustomize", ["kubectl", "kustomize", path.parent])
     for path in sorted((ROOT / "docs/examples").glob("*.yaml")):
-        run(f"{path.relative_to(ROOT)}: --check-config", [BINARIES / path.stem, f"--config={path}", "--check-config"])
+        check_file(f"{path.relative_to(ROOT)}: --check-config", BINARIES / path.stem, path.read_text())
     for path in sorted((ROOT / "docs").glob("*.md")):
         check_page(path)
     for path in sorted((ROOT / "images").glob("Dockerfile*")):

@@ -128,6 +128,8 @@ impl Peer {
 
 /// The peer's name decides what is read.
 fn linked(program: &Path, link: &Path) -> std::io::Result<PathBuf> {
+    // It may be there since the last measurement.
+    let _ = std::fs::remove_file(link);
     symlink(program.canonicalize()?, link)?;
     Ok(link.to_owned())
 }

@@ -12,6 +12,9 @@
 //! Every connection carries one request, is closed within seconds, and makes way when too many are open: whoever is
 //! slow or malicious can only get in the way of himself.
 
+mod door;
+mod stream;
+
 use std::{
     collections::VecDeque,
     convert::Infallible,
@@ -21,7 +24,6 @@ use std::{
 };
 
 use bytes::Bytes;
-use http_body_util::Full;
 use hyper::{Method, Request, Response, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use prometheus::Registry;
@@ -37,6 +39,9 @@ use crate::{
     log, metrics,
     sidecar::Reloads,
 };
+pub use door::{Connection, Door, Verdict};
+use stream::Content;
+pub use stream::{Asked, Parts, Streamed};
 
 /// With more open than this the oldest is dropped: a probe takes a millisecond, so the oldest is never a probe.
 const MOST_CONNECTIONS: usize = 64;
@@ -63,11 +68,24 @@ impl Answer {
     }
 }
 
-type Handler = Arc<dyn Fn(Option<&str>) -> Answer + Send + Sync>;
+type Whole = dyn Fn(Option<&str>) -> Answer + Send + Sync;
+type Made = dyn Fn(&Asked<'_>) -> Streamed + Send + Sync;
 
-/// Endpoints that one sidecar has and others do not.
+#[derive(Clone)]
+enum Handler {
+    Whole(Arc<Whole>),
+    Made(Arc<Made>),
+}
+
+/// Endpoints that one sidecar has and others do not, and who guards the port.
 #[derive(Clone, Default)]
-pub struct AdminRoutes(Arc<RwLock<Vec<Route>>>);
+pub struct AdminRoutes(Arc<RwLock<Own>>);
+
+#[derive(Default)]
+struct Own {
+    routes: Vec<Route>,
+    door: Option<Arc<dyn Door>>,
+}
 
 struct Route {
     path: String,
@@ -78,26 +96,43 @@ struct Route {
 impl AdminRoutes {
     /// Answers GET for anybody. The handler is given the query string.
     pub fn get(&self, path: impl Into<String>, handler: impl Fn(Option<&str>) -> Answer + Send + Sync + 'static) {
-        self.add(path.into(), false, Arc::new(handler));
+        self.add(path.into(), false, Handler::Whole(Arc::new(handler)));
     }
 
     /// Answers POST and PUT, and only to callers on this machine.
     pub fn post(&self, path: impl Into<String>, handler: impl Fn(Option<&str>) -> Answer + Send + Sync + 'static) {
-        self.add(path.into(), true, Arc::new(handler));
+        self.add(path.into(), true, Handler::Whole(Arc::new(handler)));
+    }
+
+    /// Answers GET for anybody with something that is made while it is sent.
+    pub fn stream(&self, path: impl Into<String>, handler: impl Fn(&Asked<'_>) -> Streamed + Send + Sync + 'static) {
+        self.add(path.into(), false, Handler::Made(Arc::new(handler)));
+    }
+
+    /// Has all connections and requests go through this door. To be set before anything is awaited: until then the
+    /// port is open.
+    pub fn guard(&self, door: impl Door) {
+        self.0.write().unwrap_or_else(PoisonError::into_inner).door = Some(Arc::new(door));
     }
 
     fn add(&self, path: String, changes_state: bool, handler: Handler) {
-        self.0.write().unwrap_or_else(PoisonError::into_inner).push(Route { path, changes_state, handler });
+        let mut own = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        own.routes.push(Route { path, changes_state, handler });
     }
 
     fn find(&self, path: &str) -> Option<(bool, Handler)> {
-        let routes = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        let route = routes.iter().find(|route| route.path == path)?;
-        Some((route.changes_state, Arc::clone(&route.handler)))
+        let own = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let route = own.routes.iter().find(|route| route.path == path)?;
+        Some((route.changes_state, route.handler.clone()))
     }
 
     fn paths(&self) -> Vec<String> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|route| route.path.clone()).collect()
+        let own = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        own.routes.iter().map(|route| route.path.clone()).collect()
+    }
+
+    fn door(&self) -> Option<Arc<dyn Door>> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).door.clone()
     }
 }
 
@@ -140,10 +175,31 @@ pub(crate) async fn serve(listener: TcpListener, admin: Admin) -> Infallible {
     }
 }
 
+/// From the handshake to the last byte. What goes wrong here is the client's business.
 async fn connection(stream: TcpStream, from: IpAddr, admin: Admin) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let answer = admin.answer(&request, from);
-        async move { Ok::<_, Infallible>(rendered(answer)) }
+    let served = async {
+        let door = admin.routes.door();
+        let Some(guard) = &door else { return exchange(stream, from, &admin, None).await };
+        if let Ok(stream) = guard.open(stream).await {
+            exchange(stream, from, &admin, Some(guard.as_ref())).await;
+        }
+    };
+    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, served).await;
+}
+
+async fn exchange(stream: impl Connection, from: IpAddr, admin: &Admin, door: Option<&dyn Door>) {
+    let service = service_fn(|request: Request<Incoming>| async move {
+        let Some(door) = door else { return Ok::<_, Infallible>(admin.answer(&request, from)) };
+        let Verdict { refusal, headers } = door.admit(request.headers()).await;
+        let mut response = match refusal {
+            None => admin.answer(&request, from),
+            Some(status) => {
+                let said = hyper::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+                rendered(Answer::text(status, said.unwrap_or("refused")))
+            }
+        };
+        response.headers_mut().extend(headers);
+        Ok(response)
     });
     let connection = http1::Builder::new()
         .keep_alive(false)
@@ -152,20 +208,29 @@ async fn connection(stream: TcpStream, from: IpAddr, admin: Admin) {
         .max_buf_size(LARGEST_HEAD)
         .timer(TokioTimer::new())
         .serve_connection(TokioIo::new(stream), service);
-    // What goes wrong here is the client's business.
-    let _ = tokio::time::timeout(CONNECTION_TIMEOUT, connection).await;
+    let _ = connection.await;
 }
 
-fn rendered(answer: Answer) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(answer.body)));
+fn rendered(answer: Answer) -> Response<Content> {
+    let mut response = Response::new(Content::Whole(Some(Bytes::from(answer.body))));
     *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or_default();
     let content_type = header::HeaderValue::from_static(answer.content_type);
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response
 }
 
+fn streamed(answer: Streamed) -> Response<Content> {
+    let mut response = Response::new(Content::made(answer.parts));
+    *response.status_mut() = hyper::StatusCode::from_u16(answer.status).unwrap_or_default();
+    let headers = answer.headers.into_iter().filter_map(|(name, value)| {
+        Some((header::HeaderName::from_static(name), header::HeaderValue::try_from(value).ok()?))
+    });
+    response.headers_mut().extend(headers);
+    response
+}
+
 impl Admin {
-    fn answer(&self, request: &Request<Incoming>, from: IpAddr) -> Answer {
+    fn answer(&self, request: &Request<Incoming>, from: IpAddr) -> Response<Content> {
         let (path, query) = (request.uri().path(), request.uri().query());
         let own = self.routes.find(path);
         let changes_state =
@@ -173,15 +238,19 @@ impl Admin {
         let allowed: &[Method] =
             if changes_state { &[Method::POST, Method::PUT] } else { &[Method::GET, Method::HEAD] };
         if !allowed.contains(request.method()) {
-            return Answer::text(405, format!("{} {path}: expected {}", request.method(), allowed[0]));
+            return rendered(Answer::text(405, format!("{} {path}: expected {}", request.method(), allowed[0])));
         }
         // A page in a browser on this machine is not the operator, even though it calls from loopback.
         let from_page = request.headers().contains_key(header::ORIGIN);
         if changes_state && (!is_this_machine(from) || from_page) {
-            return Answer::text(403, format!("{path} changes state: it answers callers on 127.0.0.1 and ::1 only"));
+            let refusal = format!("{path} changes state: it answers callers on 127.0.0.1 and ::1 only");
+            return rendered(Answer::text(403, refusal));
         }
-        match (own, path) {
-            (Some((_, handler)), _) => handler(query),
+        let answer = match (own, path) {
+            (Some((_, Handler::Made(handler))), _) => {
+                return streamed(handler(&Asked { query, headers: request.headers() }));
+            }
+            (Some((_, Handler::Whole(handler))), _) => handler(query),
             (None, "/livez" | "/health" | "/healthz" | "/live" | "/ping" | "/-/healthy") => Answer::text(200, "ok"),
             (None, "/readyz" | "/ready" | "/-/ready") => self.readiness(),
             (None, "/metrics") => self.metrics(),
@@ -190,7 +259,8 @@ impl Admin {
             (None, "/quitquitquit") => self.stop(),
             (None, "/") => self.index(),
             _ => Answer::text(404, format!("{path}: not found, see /")),
-        }
+        };
+        rendered(answer)
     }
 
     fn readiness(&self) -> Answer {

@@ -12,7 +12,7 @@ use crate::{Failure, log::one_line};
 
 /// A config file larger than this is a mistake.
 const LARGEST: u64 = 1 << 20;
-/// Aliases can make a small file huge. No config needs this many values.
+/// Aliases can make a small file huge. No config needs this many values, unless it has as many bytes.
 const MOST_NODES: usize = 100_000;
 
 /// Reads a file of ours: `read` turns the root section into whatever the file means.
@@ -170,6 +170,18 @@ impl Section {
         entries.into_iter().filter_map(parse).collect()
     }
 
+    /// A mapping of names to plain values or nothing, each of which `make` turns into something or refuses. The value is
+    /// not repeated in the problem: only `make` knows whether it is secret.
+    pub fn each<T, E: Display>(&mut self, key: &str, make: impl Fn(&str, &str) -> Result<T, E>) -> Vec<T> {
+        let Some(mut section) = self.section(key) else { return Vec::new() };
+        let entries = std::mem::take(&mut section.entries);
+        let made = entries.into_iter().filter_map(|(name, Node { line, value })| {
+            let text = if matches!(value, Value::Null) { String::new() } else { section.plain(&name, line, value)? };
+            make(&name, &text).map_err(|problem| section.say(line, &name, problem)).ok()
+        });
+        made.collect()
+    }
+
     pub fn section(&mut self, key: &str) -> Option<Section> {
         let node = self.take(key)?;
         Some(Section::of(node, format!("{}{key}.", self.path), &self.problems))
@@ -265,7 +277,8 @@ fn long_form(node: Node, short: &str) -> Node {
 
 /// The file as a tree. The error is a line and what is wrong with it.
 pub fn tree(text: &str) -> Result<Node, (usize, String)> {
-    let mut builder = Builder { stack: Vec::new(), anchors: Vec::new(), nodes: 0, root: None };
+    let most = MOST_NODES.max(text.len());
+    let mut builder = Builder { stack: Vec::new(), anchors: Vec::new(), nodes: 0, most, root: None };
     // What ends too early is found after the end, where no line is.
     let last = last_line(text);
     for event in Parser::new_from_str(text) {
@@ -286,6 +299,7 @@ struct Builder {
     stack: Vec<Open>,
     anchors: Vec<(usize, Node)>,
     nodes: usize,
+    most: usize,
     root: Option<Node>,
 }
 
@@ -302,7 +316,7 @@ impl Builder {
             Event::SequenceStart(anchor, _) => self.open(Value::List(Vec::new()), line, anchor),
             Event::MappingStart(anchor, _) => self.open(Value::Map(Vec::new()), line, anchor),
             Event::SequenceEnd | Event::MappingEnd => match self.stack.pop() {
-                Some(Open { node, anchor, .. }) => self.close(node, anchor),
+                Some(Open { node, anchor, .. }) => self.close(merged(node)?, anchor),
                 None => Ok(()),
             },
             Event::Alias(anchor) => {
@@ -326,7 +340,7 @@ impl Builder {
 
     fn count(&mut self, nodes: usize, line: usize) -> Result<(), (usize, String)> {
         self.nodes += nodes;
-        if self.nodes > MOST_NODES { Err((line, format!("more than {MOST_NODES} values"))) } else { Ok(()) }
+        if self.nodes > self.most { Err((line, format!("more than {} values", self.most))) } else { Ok(()) }
     }
 
     /// A complete node goes into whatever is open around it.
@@ -355,6 +369,28 @@ impl Builder {
         }
         Ok(())
     }
+}
+
+/// A mapping with what it merges: `<<: *defaults`, or a list of such. Its own keys, and the first of the list, win.
+fn merged(mut node: Node) -> Result<Node, (usize, String)> {
+    let Value::Map(entries) = &mut node.value else { return Ok(node) };
+    let Some(at) = entries.iter().position(|(key, _)| key == "<<") else { return Ok(node) };
+    let (_, Node { line, value }) = entries.remove(at);
+    let sources = match value {
+        Value::List(sources) => sources,
+        value => vec![Node { line, value }],
+    };
+    for source in sources {
+        let Value::Map(more) = source.value else {
+            return Err((line, format!("<<: expected a mapping, found {}", source.value.kind())));
+        };
+        for (key, value) in more {
+            if entries.iter().all(|(own, _)| *own != key) {
+                entries.push((key, value));
+            }
+        }
+    }
+    Ok(node)
 }
 
 fn size(node: &Node) -> usize {

@@ -91,3 +91,28 @@ fn the_short_form_of_an_item_is_a_plain_value() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_mapping_may_merge_others() {
+    let text = "base: &base {a: 1, b: 2}\nother: &other {b: 3, c: 4}\nall: {<<: [*base, *other], a: 0}\nbad: {x: 1}\n";
+    parse("f.yaml", text, |root| {
+        root.ignore("base");
+        root.ignore("other");
+        root.ignore("bad");
+        let mut found = root.pairs("all");
+        found.sort();
+        assert_eq!(found, [("a", "0"), ("b", "2"), ("c", "4")].map(|(key, value)| (key.to_owned(), value.to_owned())));
+    })
+    .unwrap();
+    assert_eq!(problems("a: {<<: 1}", Section::ignore_all), ["f.yaml:1: <<: expected a mapping, found a plain value"]);
+}
+
+#[test]
+fn what_is_made_of_each_entry_is_reported_with_its_line() {
+    let make = |name: &str, text: &str| if text == "no" { Err("refused") } else { Ok(format!("{name}={text}")) };
+    let found = problems("all:\n  a: 1\n  b: no\n  c:\n  d: [1]\n", |root| {
+        assert_eq!(root.each("all", make), ["a=1", "c="]);
+    });
+    let expected = ["f.yaml:3: all.b: refused", "f.yaml:5: all.d: expected a plain value, found a list"];
+    assert_eq!(found, expected);
+}

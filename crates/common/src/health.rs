@@ -45,8 +45,11 @@ impl Health {
     }
 
     fn set(&self, name: &str, reason: Option<String>) {
-        self.state().gates.insert(name.into(), reason);
-        self.0.changed.notify_one();
+        let before = self.state().gates.insert(name.into(), reason.clone());
+        // A check may set a gate to what it is, and whoever hears of a change asks the checks: that must come to an end.
+        if before != Some(reason) {
+            self.0.changed.notify_one();
+        }
     }
 
     /// Waits until some gate has moved, or a probe has found another answer than before.

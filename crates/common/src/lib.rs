@@ -31,15 +31,18 @@ mod sidecar;
 mod signals;
 mod supervise;
 
-pub use admin::{AdminRoutes, Answer};
+pub use admin::{AdminRoutes, Answer, Asked, Connection, Door, Parts, Streamed, Verdict};
 pub use args::{Arguments, CommonArgs, Usage};
 pub use exit::{Exit, Failure};
 pub use health::Gate;
 pub use life::{Busy, Life, Phase};
+pub use log::set_level as set_log_level;
 pub use metrics::kept;
 pub use probe::View;
 pub use settings::Defaults;
-pub use sidecar::{Live, Sidecar, main};
+pub use sidecar::{Live, Reloader, Sidecar, Stopper, main};
 
+/// Headers of requests and answers, as a [`Door`] sees them.
+pub use hyper::header;
 /// The metrics library, so that a sidecar and this crate always agree on its version.
 pub use prometheus;

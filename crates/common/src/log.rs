@@ -51,7 +51,7 @@ pub(crate) fn start(level: LogLevel, format: LogFormat) {
 }
 
 /// Changes the level while running.
-pub(crate) fn set_level(level: LogLevel) {
+pub fn set_level(level: LogLevel) {
     *LEVEL.lock().unwrap_or_else(PoisonError::into_inner) = level.filter();
     tracing::callsite::rebuild_interest_cache();
 }

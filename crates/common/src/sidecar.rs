@@ -156,10 +156,10 @@ async fn live_and_die<A: Arguments>(
         Signals::register().map_err(|error| Failure::bug(format!("cannot listen to signals: {error}")))?;
     let admin_flag = args.common().admin_flag.unwrap_or("--admin-addr or SIDECAR_ADMIN_ADDR");
     let (quit, quit_asked) = mpsc::channel(1);
-    let mut sidecar = Sidecar::new(A::NAME, A::VERSION, settings)?;
+    let mut sidecar = Sidecar::new(A::NAME, A::VERSION, settings, quit)?;
     let mut listeners = JoinSet::new();
     if !settings.check_config {
-        let admin = sidecar.as_admin(settings.allow_quit.then_some(quit));
+        let admin = sidecar.as_admin(settings.allow_quit);
         for listener in admin_listeners(settings, admin_flag)? {
             listeners.spawn(admin::serve(listener, admin.clone()));
         }
@@ -244,10 +244,11 @@ pub struct Sidecar {
     metrics: Arc<Metrics>,
     reloads: Reloads,
     routes: AdminRoutes,
+    quit: mpsc::Sender<()>,
 }
 
 impl Sidecar {
-    fn new(name: &'static str, version: &str, settings: &Settings) -> Result<Self, Failure> {
+    fn new(name: &'static str, version: &str, settings: &Settings, quit: mpsc::Sender<()>) -> Result<Self, Failure> {
         let (reins, life) = Life::begin();
         let metrics = Metrics::new(name, version).map_err(|error| Failure::bug(error.to_string()))?;
         let metrics = Arc::new(metrics);
@@ -261,18 +262,29 @@ impl Sidecar {
             metrics,
             reloads,
             routes: AdminRoutes::default(),
+            quit,
         })
     }
 
-    fn as_admin(&self, quit: Option<mpsc::Sender<()>>) -> Admin {
+    fn as_admin(&self, allow_quit: bool) -> Admin {
         Admin {
             health: self.health.clone(),
             life: self.life.clone(),
             registry: self.metrics.registry.clone(),
             reloads: self.reloads.clone(),
             routes: self.routes.clone(),
-            quit,
+            quit: allow_quit.then(|| self.quit.clone()),
         }
+    }
+
+    /// For endpoints and parts that know when settings are to be read again.
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.reloads.clone())
+    }
+
+    /// For endpoints that a peer can be stopped by.
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.quit.clone())
     }
 
     pub fn metrics(&self) -> &Registry {
@@ -366,6 +378,27 @@ impl Sidecar {
             let level = settings(&common, file.as_deref(), A::DEFAULTS)?.log_level;
             Ok(Box::new(move || log::set_level(level)))
         });
+    }
+}
+
+/// Reads all settings again, as SIGHUP does.
+#[derive(Clone)]
+pub struct Reloader(Reloads);
+
+impl Reloader {
+    pub fn reload(&self, why: &str) -> Result<(), Failure> {
+        self.0.run(why)
+    }
+}
+
+/// Stops the process, as SIGTERM does.
+#[derive(Clone)]
+pub struct Stopper(mpsc::Sender<()>);
+
+impl Stopper {
+    pub fn stop(&self) {
+        // Full means that somebody has asked already.
+        let _ = self.0.try_send(());
     }
 }
 

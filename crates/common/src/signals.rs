@@ -7,7 +7,7 @@ use std::{
 };
 
 use signal_hook::{
-    consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM},
+    consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1},
     flag, low_level,
 };
 use tokio::{io::AsyncReadExt, net::UnixStream};
@@ -23,6 +23,8 @@ pub(crate) enum Signal {
 pub(crate) struct Signals {
     term: UnixStream,
     int: UnixStream,
+    /// What images of NGINX have as their STOPSIGNAL.
+    quit: UnixStream,
     hup: UnixStream,
     /// Only as PID 1: nobody else is handed orphans.
     child: Option<UnixStream>,
@@ -32,15 +34,18 @@ impl Signals {
     /// Must be called inside the runtime.
     pub(crate) fn register() -> io::Result<Self> {
         let told_to_stop = Arc::new(AtomicBool::new(false));
-        for signal in [SIGTERM, SIGINT] {
+        for signal in [SIGTERM, SIGINT, SIGQUIT] {
             // Order matters: the exit looks at the flag before the first signal sets it. The handler itself exits, so a
             // second signal needs no thread of ours to be alive (measured: 1 ms, against 7 s through a task).
             flag::register_conditional_shutdown(signal, 128 + signal, Arc::clone(&told_to_stop))?;
             flag::register(signal, Arc::clone(&told_to_stop))?;
         }
+        // Who rotates logs asks for them to be opened again; it must not be the end of us.
+        flag::register(SIGUSR1, Arc::default())?;
         Ok(Self {
             term: pipe(SIGTERM)?,
             int: pipe(SIGINT)?,
+            quit: pipe(SIGQUIT)?,
             hup: pipe(SIGHUP)?,
             child: if is_init() { Some(pipe(SIGCHLD)?) } else { None },
         })
@@ -51,6 +56,7 @@ impl Signals {
         tokio::select! {
             () = arrived(Some(&mut self.term)) => "SIGTERM",
             () = arrived(Some(&mut self.int)) => "SIGINT",
+            () = arrived(Some(&mut self.quit)) => "SIGQUIT",
         }
     }
 
@@ -59,6 +65,7 @@ impl Signals {
             biased;
             () = arrived(Some(&mut self.term)) => Signal::Stop("SIGTERM"),
             () = arrived(Some(&mut self.int)) => Signal::Stop("SIGINT"),
+            () = arrived(Some(&mut self.quit)) => Signal::Stop("SIGQUIT"),
             () = arrived(Some(&mut self.hup)) => Signal::Reload,
             () = arrived(self.child.as_mut()) => Signal::ChildEnded,
         }

@@ -20,12 +20,15 @@ use tokio::{
 
 use crate::{
     app_log::Log,
+    app_statsd::Statsd,
     greeting::Greeting,
     http::{self, Answer},
 };
 
 /// The metric of the lines in both of our logs.
 pub const WRITTEN: &str = "app_log_lines_total";
+/// That of greetings.
+pub const REQUESTS: &str = "app_greetings_total";
 /// As the sidecars have it, see common::Exit.
 const EXIT_CONFIG: u8 = 78;
 
@@ -50,6 +53,13 @@ pub struct Args {
     /// The same: a directory, or the file to be app.log if it ends in .log
     #[arg(long, env = "LOG_PATH", value_name = "PATH")]
     log_path: Option<PathBuf>,
+
+    /// Send what is measured by statsd to this host
+    #[arg(long, env = "STATSD_HOST", value_name = "HOST")]
+    statsd_host: Option<String>,
+
+    #[arg(long, env = "STATSD_PORT", default_value_t = 8125)]
+    statsd_port: u16,
 
     /// Check this config file, and exit with 0 or 78
     #[arg(long, value_name = "FILE")]
@@ -80,11 +90,13 @@ struct App {
     greeting: Mutex<Greeting>,
     requests: AtomicU64,
     log: Log,
+    statsd: Statsd,
 }
 
 async fn start(args: Args) -> Result<(), String> {
     let born = Instant::now();
     let log = Log::open(args.log_path.as_deref().or(args.log_dir.as_deref()))?;
+    let statsd = Statsd::to(args.statsd_host.as_deref(), args.statsd_port)?;
     let greeting = args.config.as_deref().map(Greeting::read).transpose()?.unwrap_or_default();
     let on = |kind| signal(kind).map_err(|error| format!("cannot listen to signals: {error}"));
     let ends = [on(SignalKind::terminate())?, on(SignalKind::interrupt())?];
@@ -93,7 +105,8 @@ async fn start(args: Args) -> Result<(), String> {
         .await
         .map_err(|error| format!("cannot listen on {}:{}: {error}; choose with PORT", args.bind, args.port))?;
     let addr = listener.local_addr().map_err(|error| error.to_string())?;
-    let app = Arc::new(App { config: args.config, greeting: Mutex::new(greeting), requests: AtomicU64::new(0), log });
+    let app =
+        Arc::new(App { config: args.config, greeting: Mutex::new(greeting), requests: AtomicU64::new(0), log, statsd });
     app.log.say("INFO", "listening", &[("addr", &addr.to_string())]);
     let (stop, stopped) = watch::channel(false);
     let responder = Arc::clone(&app);
@@ -130,18 +143,20 @@ impl App {
     }
 
     fn respond(&self, request: &Request<Bytes>) -> Answer {
+        let begun = Instant::now();
         let answer = match (request.method(), request.uri().path()) {
             // Whoever only looks whether we are well leaves no trace in the log.
             (&Method::GET | &Method::HEAD, "/health" | "/healthz" | "/ready" | "/readyz") => {
                 return http::text(StatusCode::OK, "ok");
             }
             (&Method::GET | &Method::HEAD, "/metrics") => {
-                return http::text(StatusCode::OK, format!("{WRITTEN} {}", self.log.written()));
+                return http::text(StatusCode::OK, self.metrics());
             }
             (&Method::GET | &Method::HEAD, "/") => {
                 self.requests.fetch_add(1, Ordering::Relaxed);
                 let greeting = self.greeting().text;
                 self.log.keep("DEBUG", "greeted", &[("uri", &request.uri().to_string()), ("greeting", &greeting)]);
+                self.statsd.answered("greeting", begun.elapsed());
                 http::text(StatusCode::OK, greeting)
             }
             (&Method::POST | &Method::PUT, "/-/reload") => match self.reload() {
@@ -155,6 +170,10 @@ impl App {
         };
         self.log.access(request, &answer);
         answer
+    }
+
+    fn metrics(&self) -> String {
+        format!("{WRITTEN} {}\n{REQUESTS} {}", self.log.written(), self.requests.load(Ordering::Relaxed))
     }
 
     fn greeting(&self) -> Greeting {

@@ -161,6 +161,11 @@ impl Child {
         self.signal(Signal::KILL);
     }
 
+    /// SIGHUP.
+    pub fn reload(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// What asks an app to open its log files again.
     pub fn open_logs_again(&self) {
         self.signal(Signal::USR1);

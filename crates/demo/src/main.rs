@@ -7,6 +7,7 @@
 
 mod app;
 mod app_log;
+mod app_statsd;
 mod binaries;
 mod board;
 mod child;

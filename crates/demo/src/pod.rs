@@ -2,13 +2,14 @@
 
 use std::{
     ffi::OsString,
-    net::{Ipv4Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 
 use crate::{
+    app,
     binaries::Binaries,
     board::{AppView, Board, Event, Kind, SidecarView, StopView},
     child::{Child, Stopped},
@@ -31,6 +32,10 @@ pub struct World {
     pub demo: PathBuf,
     pub app_addr: SocketAddr,
     pub app_config: PathBuf,
+    /// Where visitors come in.
+    pub proxy: SocketAddr,
+    /// Where the app sends what it measures.
+    pub statsd: SocketAddr,
     /// Where the app writes its logs.
     pub logs: PathBuf,
 }
@@ -45,7 +50,9 @@ impl World {
     pub fn new(dir: &Path) -> Result<Self, String> {
         // Sidecars start before the app and have to know its port, so it is chosen here. Nobody takes it meanwhile:
         // the kernel gives out free ports at random, and there are 28,000 of them.
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let free = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|listener| listener.local_addr());
+        let free = || free().map_err(|error| format!("no free port: {error}"));
+        let statsd = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).and_then(|socket| socket.local_addr());
         let (volume, logs) = (dir.join("volume"), dir.join("log"));
         for dir in [&volume, &logs] {
             std::fs::create_dir_all(dir).map_err(|error| format!("{}: {error}", dir.display()))?;
@@ -53,7 +60,9 @@ impl World {
         Ok(Self {
             dir: dir.into(),
             demo: std::env::current_exe().map_err(|error| error.to_string())?,
-            app_addr: free.map_err(|error| format!("no free port: {error}"))?,
+            app_addr: free()?,
+            proxy: free()?,
+            statsd: statsd.map_err(|error| format!("no free UDP port: {error}"))?,
             app_config: volume.join("greeting.conf"),
             logs,
         })
@@ -116,6 +125,8 @@ impl Pod {
             ("PORT", world.app_addr.port().to_string().into()),
             ("APP_CONFIG", world.app_config.clone().into()),
             ("LOG_DIR", world.logs.clone().into()),
+            ("STATSD_HOST", world.statsd.ip().to_string().into()),
+            ("STATSD_PORT", world.statsd.port().to_string().into()),
         ];
         let app = Child::start(APP, world.demo.as_os_str(), &["app".into()], &env, &journal)?;
         let line = app.line(START, |line| line.message == "ready").await?;
@@ -128,6 +139,17 @@ impl Pod {
     /// What the app answers.
     pub async fn app(&self, path: &str) -> Result<String, String> {
         good(http::get(self.world.app_addr, path).await?)
+    }
+
+    /// What the app answers those who come as visitors do.
+    pub async fn visit(&self, path: &str) -> Result<String, String> {
+        good(http::get(self.world.proxy, path).await?)
+    }
+
+    /// How many greetings it has given.
+    pub async fn app_requests(&self) -> Result<u64, String> {
+        let metrics = Metrics::parse(&self.app("/metrics").await?);
+        Ok(metrics.sum(app::REQUESTS, "").ok_or("the app does not count its greetings")? as u64)
     }
 
     pub async fn metrics(&self, name: &str) -> Result<Metrics, String> {
@@ -175,10 +197,14 @@ impl Pod {
         for child in self.children() {
             self.board.happened(Event::new(child.name, Kind::Life, &[], "is asked to stop (SIGTERM)"));
             let asked = Instant::now();
-            let mut stopped = child.stop(STOP).await;
-            if let Ok(running) = self.sidecar(child.name) {
-                stopped.work = running.sidecar.afterwards(self, asked);
-            }
+            let stopped = match self.sidecar(child.name) {
+                Err(_) => child.stop(STOP).await,
+                Ok(running) => {
+                    let (mut stopped, ()) = tokio::join!(child.stop(STOP), running.sidecar.at_the_end(self));
+                    stopped.work = running.sidecar.afterwards(self, asked);
+                    stopped
+                }
+            };
             let view = StopView {
                 name: child.name,
                 code: stopped.code_text(),

@@ -66,7 +66,13 @@ impl Authority {
 
     /// For a client that is called this.
     pub fn client(&self, name: &str) -> Pair {
-        let mut params = CertificateParams::new([]).unwrap();
+        self.client_with(name, &[])
+    }
+
+    /// For a client that has alternative names too.
+    pub fn client_with(&self, name: &str, names: &[&str]) -> Pair {
+        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+        let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         self.issue(params, ExtendedKeyUsagePurpose::ClientAuth)
     }

@@ -76,7 +76,7 @@ impl Start {
     }
 
     /// The directory it works in must not be gone before it is.
-    pub(crate) fn keeping(mut self, dir: &Arc<TempDir>) -> Self {
+    pub fn keeping(mut self, dir: &Arc<TempDir>) -> Self {
         self.keeps = Some(Arc::clone(dir));
         self
     }

@@ -18,8 +18,9 @@ pub enum Profile {
 }
 
 impl Profile {
-    fn name(self) -> &'static str {
+    fn name(self, fast: bool) -> &'static str {
         match self {
+            Self::Release if fast => "fast",
             Self::Release => "release",
             Self::Ci => "ci",
         }
@@ -32,18 +33,19 @@ pub fn target() -> String {
 }
 
 /// Builds a static-pie binary. The C library is linked in, name resolution included; the image needs nothing else.
-pub fn build(workspace: &Workspace, name: &str, profile: Profile) -> Result<PathBuf, String> {
+pub fn build(workspace: &Workspace, name: &str, profile: Profile, fast: bool) -> Result<PathBuf, String> {
+    let profile = profile.name(fast);
     // A folder of its own: other flags in the usual one would throw away everybody's build cache.
     let folder = workspace.target_directory.join("static");
     shell::run(
         Command::new("cargo")
             .current_dir(&workspace.root)
             .args(["build", "--quiet", "--locked", "--package", name, "--bin", name])
-            .args(["--profile", profile.name(), "--target", &target(), "--target-dir"])
+            .args(["--profile", profile, "--target", &target(), "--target-dir"])
             .arg(&folder)
             .env("CARGO_ENCODED_RUSTFLAGS", flags(&workspace.root).join("\u{1f}")),
     )?;
-    let path = folder.join(target()).join(profile.name()).join(name);
+    let path = folder.join(target()).join(profile).join(name);
     check_static(&shell::read(&path)?).map_err(|problem| format!("{}: {problem}", path.display()))?;
     Ok(path)
 }

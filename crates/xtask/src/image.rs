@@ -65,7 +65,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     for (name, recipe) in &recipes {
         eprintln!("xtask: building {name}");
         let package = workspace.package(name)?;
-        let binary = shell::read(&binary::build(&workspace, name, options.profile)?)?;
+        let binary = shell::read(&binary::build(&workspace, name, options.profile, recipe.fast)?)?;
         let layer = rootfs::layer(name, &binary, &ca_bundle, recipe)?.tar()?;
         let tag = format!("{}/{name}:{}", options.prefix, options.tag.as_ref().unwrap_or(&package.version));
         let archive = archive_of(package, recipe, &stamp, &layer, &tag)?;

@@ -17,6 +17,8 @@ pub struct Recipe {
     pub capabilities: Vec<String>,
     /// Empty directories to mount something on.
     pub dirs: Vec<String>,
+    /// Every request goes through it: what it is made of is compiled for speed (`[profile.fast]`).
+    pub fast: bool,
     /// Names of argv[0] that bring another command line; `cargo xtask docs` prints the help of each.
     pub dialects: Vec<String>,
     /// How peers spell things. Only src/dialect of the sidecar may say them: see tidy.

@@ -168,7 +168,7 @@ impl Sidecar for ConfigReloader {
         ]
     }
 
-    fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<Result<(), String>> {
+    fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<(), String>> {
         Box::pin(async move {
             let swapped = |text: String| pod.board.happened(Event::new("kubelet", Kind::Change, &[OUTSIDE], text));
             for turn in 1_u64.. {
@@ -196,7 +196,7 @@ impl Sidecar for ConfigReloader {
         })
     }
 
-    fn proof(self: Arc<Self>, pod: Arc<Pod>) -> Doing<Result<Vec<String>, String>> {
+    fn proof(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<Vec<String>, String>> {
         Box::pin(async move {
             let first = pod.app("/").await?;
             // A swap is told, and the app answers the new greeting.

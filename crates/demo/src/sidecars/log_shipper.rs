@@ -80,7 +80,7 @@ impl LogShipper {
             shown.visits += 1;
             shown.visits
         });
-        pod.app(&format!("/?visit={visit}")).await.map(drop)
+        pod.visit(&format!("/?visit={visit}")).await.map(drop)
     }
 
     async fn crowd(&self, pod: &Pod) -> Result<(), String> {
@@ -195,7 +195,7 @@ impl Sidecar for LogShipper {
         })
     }
 
-    fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<Result<(), String>> {
+    fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<(), String>> {
         Box::pin(async move {
             let mut refused = 0;
             for tick in 1_u64.. {
@@ -221,7 +221,7 @@ impl Sidecar for LogShipper {
         })
     }
 
-    fn proof(self: Arc<Self>, pod: Arc<Pod>) -> Doing<Result<Vec<String>, String>> {
+    fn proof(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<Vec<String>, String>> {
         Box::pin(async move {
             self.crowd(&pod).await?;
             self.all_arrive(&pod, "at first").await?;

@@ -7,8 +7,12 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("values", &[]),
     ("heap", &[]),
     ("file-watch", &["values"]),
+    ("exposition", &[]),
     ("tls", &["values", "file-watch"]),
     ("http-client", &["tls", "values"]),
+    ("web-config", &["tls", "values"]),
+    ("http1", &[]),
+    ("http-proxy", &["http1", "tls", "values"]),
     ("common", &["values", "heap"]),
 ];
 

@@ -1,0 +1,316 @@
+//! metrics-adapter beside statsd_exporter: the same flags, the same packets, one after the other.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    http, procfs,
+    stats::{mib, millis, percentile},
+    statsd_load::{Load, Sender, Shape},
+    table::Table,
+    tools,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Our binary [default: built as the image builds it]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) bin: Option<PathBuf>,
+    /// The peer, when it is neither on PATH nor in $GOPATH/bin
+    #[arg(long, value_name = "PATH")]
+    statsd_exporter: Option<PathBuf>,
+    /// How long each load is kept up
+    #[arg(long, value_name = "SECONDS", default_value = "5")]
+    seconds: u64,
+    /// Only what has this word in its name: cpu, quota, memory, scrape
+    #[arg(long, value_name = "WORD", default_value = "")]
+    only: String,
+}
+
+/// A program that takes statsd_exporter's flags.
+struct Program {
+    name: &'static str,
+    path: PathBuf,
+    dialect: bool,
+}
+
+pub(crate) fn run(options: &Options, ours: &Path) -> Result<(), String> {
+    let mut programs = vec![Program { name: "metrics-adapter", path: ours.to_owned(), dialect: true }];
+    let how = "go install github.com/prometheus/statsd_exporter@v0.30.0";
+    let peer = tools::found("statsd_exporter", options.statsd_exporter.as_deref(), how);
+    programs.extend(peer.map(|path| Program { name: "statsd_exporter", path, dialect: false }));
+    let parts: [(&str, Part); 4] = [("cpu", cpu), ("quota", quota), ("memory", memory), ("scrape", scrape)];
+    parts.iter().filter(|(name, _)| name.contains(&options.only)).try_for_each(|(_, part)| part(options, &programs))
+}
+
+type Part = fn(&Options, &[Program]) -> Result<(), String>;
+
+struct Running {
+    child: Child,
+    udp: u16,
+    web: u16,
+    cgroup: Option<PathBuf>,
+}
+
+impl Program {
+    fn start(&self) -> Result<Running, String> {
+        self.start_in(None)
+    }
+
+    fn start_in(&self, cgroup: Option<PathBuf>) -> Result<Running, String> {
+        let (udp, web) = (free_port()?, free_port()?);
+        let mut command = Command::new(&self.path);
+        if self.dialect {
+            command.arg("--dialect=statsd_exporter");
+        }
+        command.args([
+            format!("--statsd.listen-udp=127.0.0.1:{udp}"),
+            "--statsd.listen-tcp=".to_owned(),
+            format!("--web.listen-address=127.0.0.1:{web}"),
+        ]);
+        command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().map_err(|error| format!("{}: {error}", self.name))?;
+        let running = Running { child, udp, web, cgroup };
+        if let Some(cgroup) = &running.cgroup {
+            let pid = running.pid().to_string();
+            std::fs::write(cgroup.join("cgroup.procs"), pid)
+                .map_err(|error| format!("{}: {error}", cgroup.display()))?;
+        }
+        let begun = Instant::now();
+        while !http::says_ok(web, "/-/healthy") {
+            if begun.elapsed() > Duration::from_secs(10) {
+                return Err(format!("{}: not ready after 10 s; it was {command:?}", self.name));
+            }
+            sleep(Duration::from_millis(1));
+        }
+        Ok(running)
+    }
+}
+
+fn free_port() -> Result<u16, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    listener.map(|addr| addr.port()).map_err(|error| error.to_string())
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have gone by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        // The kernel needs a moment to see that nobody is in it any more.
+        let gone = |cgroup: &PathBuf| std::fs::remove_dir(cgroup).is_ok();
+        while self.cgroup.as_ref().is_some_and(|cgroup| cgroup.exists() && !gone(cgroup)) {
+            sleep(Duration::from_millis(10));
+        }
+    }
+}
+
+impl Running {
+    fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn scrape(&self) -> Result<String, String> {
+        http::get(self.web, "/metrics")
+    }
+
+    fn lines(&self) -> Result<u64, String> {
+        let text = self.scrape()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("statsd_exporter_lines_total "));
+        line.and_then(|number| number.parse::<f64>().ok()).map(|n| n as u64).ok_or_else(|| "no lines_total".to_owned())
+    }
+
+    /// Lines that were counted, once nothing more comes.
+    fn lines_at_last(&self) -> Result<u64, String> {
+        let mut last = self.lines()?;
+        loop {
+            sleep(Duration::from_millis(300));
+            let now = self.lines()?;
+            if now == last {
+                return Ok(now);
+            }
+            last = now;
+        }
+    }
+
+    /// Sends for a while; what it cost, and what was lost.
+    fn under(&self, load: &Load, seconds: u64) -> Result<Cost, String> {
+        let mut sender = Sender::new(self.udp, load)?;
+        // All series are there before anything is measured.
+        sender.once(load)?;
+        let before = self.lines_at_last()?;
+        let cpu = procfs::cpu(self.pid());
+        let sent = sender.send(load, Duration::from_secs(seconds))?;
+        sleep(Duration::from_millis(200));
+        let cpu = procfs::cpu(self.pid()) - cpu;
+        let rss = procfs::memory(self.pid()).rss;
+        let counted = self.lines_at_last()? - before;
+        Ok(Cost { cpu, sent, lost: sent.saturating_sub(counted), rss })
+    }
+}
+
+struct Cost {
+    cpu: Duration,
+    sent: u64,
+    lost: u64,
+    rss: u64,
+}
+
+impl Cost {
+    fn per_million(&self) -> String {
+        format!("{:.2}", self.cpu.as_secs_f64() * 1e6 / (self.sent - self.lost).max(1) as f64)
+    }
+
+    fn lost(&self) -> String {
+        format!("{:.2} %", self.lost as f64 * 100.0 / self.sent.max(1) as f64)
+    }
+}
+
+fn cpu(options: &Options, programs: &[Program]) -> Result<(), String> {
+    let mut table = Table::new(&["load", "program", "lines/s sent", "CPU s per million lines", "lost", "RSS MiB"]);
+    let loads = [
+        ("20,000 packets/s of one line", Load::new(1000, 1, 20_000, Shape::Mixed)),
+        ("100,000 packets/s of one line", Load::new(1000, 1, 100_000, Shape::Mixed)),
+        ("400,000 lines/s, 20 a packet", Load::new(1000, 20, 400_000, Shape::Mixed)),
+        ("1,000,000 lines/s, 20 a packet", Load::new(1000, 20, 1_000_000, Shape::Mixed)),
+        ("2,000,000 lines/s, 20 a packet", Load::new(1000, 20, 2_000_000, Shape::Mixed)),
+    ];
+    for (name, load) in &loads {
+        for program in programs {
+            let cost = program.start()?.under(load, options.seconds)?;
+            let rate = format!("{}", cost.sent / options.seconds.max(1));
+            let rss = format!("{:.1}", mib(cost.rss));
+            table.row(vec![(*name).into(), program.name.into(), rate, cost.per_million(), cost.lost(), rss]);
+        }
+    }
+    table.print("What lines cost: 1,000 series, DogStatsD tags, counters, gauges and timers");
+    Ok(())
+}
+
+/// A group whose processes get five milliseconds of a hundred, which is what `cpu: 50m` means.
+fn quota_group(name: &str) -> Result<PathBuf, String> {
+    let name = format!("bench-{name}-{}", std::process::id());
+    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
+    let modern = Path::new("/sys/fs/cgroup").join(own);
+    let (parent, settings): (_, &[_]) = match modern.join("cgroup.controllers").exists() {
+        true => (modern, &[("cpu.max", "5000 100000")]),
+        false => ("/sys/fs/cgroup/cpu".into(), &[("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "5000")]),
+    };
+    let group = parent.join(name);
+    let problem = |error: std::io::Error| format!("{}: {error}", group.display());
+    if !parent.join("cgroup.procs").exists() {
+        return Err(format!("{}: there are no control groups", parent.display()));
+    }
+    std::fs::create_dir(&group).map_err(problem)?;
+    for (setting, value) in settings {
+        if let Err(error) = std::fs::write(group.join(setting), value) {
+            let _ = std::fs::remove_dir(&group);
+            return Err(problem(error));
+        }
+    }
+    Ok(group)
+}
+
+fn quota(options: &Options, programs: &[Program]) -> Result<(), String> {
+    let mut table = Table::new(&["load", "program", "lost", "RSS MiB"]);
+    let loads = [
+        ("10,000 packets/s of one line", Load::new(200, 1, 10_000, Shape::Mixed)),
+        ("20,000 packets/s of one line", Load::new(200, 1, 20_000, Shape::Mixed)),
+        ("50,000 lines/s, 20 a packet", Load::new(200, 20, 50_000, Shape::Mixed)),
+        ("200,000 lines/s, 20 a packet", Load::new(200, 20, 200_000, Shape::Mixed)),
+    ];
+    for (name, load) in &loads {
+        for program in programs {
+            let group = match quota_group(program.name) {
+                Ok(group) => group,
+                Err(problem) => {
+                    println!("- no CPU quota can be set here, so nothing is measured under one: {problem}");
+                    return Ok(());
+                }
+            };
+            let cost = program.start_in(Some(group))?.under(load, options.seconds)?;
+            table.row(vec![(*name).into(), program.name.into(), cost.lost(), format!("{:.1}", mib(cost.rss))]);
+        }
+    }
+    table.print("Inside cpu: 50m");
+    Ok(())
+}
+
+fn memory(_options: &Options, programs: &[Program]) -> Result<(), String> {
+    let mut table = Table::new(&["what is there", "program", "RSS MiB", "most MiB"]);
+    let loads = [
+        ("nothing", None),
+        ("10,000 counters", Some(Load::new(10_000, 20, 100_000, Shape::Counters))),
+        ("10,000 series, a quarter of them summaries", Some(Load::new(10_000, 20, 100_000, Shape::Mixed))),
+        ("100,000 counters", Some(Load::new(100_000, 20, 100_000, Shape::Counters))),
+        ("1,000,000 random series were sent", Some(Load::new(1_000_000, 20, 200_000, Shape::Random))),
+    ];
+    for (name, load) in &loads {
+        for program in programs {
+            let running = program.start()?;
+            if let Some(load) = load {
+                let mut sender = Sender::new(running.udp, load)?;
+                let times = if matches!(load.shape, Shape::Random) { 1 } else { 3 };
+                (0..times).try_for_each(|_| sender.once(load))?;
+                running.lines_at_last()?;
+            }
+            sleep(Duration::from_millis(500));
+            let (rss, peak) = (procfs::memory(running.pid()).rss, procfs::peak(running.pid()));
+            let cells =
+                [(*name).to_owned(), program.name.to_owned(), format!("{:.1}", mib(rss)), format!("{:.1}", mib(peak))];
+            table.row(cells.into());
+        }
+    }
+    table.print("Memory");
+    Ok(())
+}
+
+fn scrape(options: &Options, programs: &[Program]) -> Result<(), String> {
+    let mut table =
+        Table::new(&["program", "scrape alone ms", "MiB", "scrape under load ms", "lost at 100,000 lines/s"]);
+    let load = Load::new(100_000, 20, 100_000, Shape::Counters);
+    for program in programs {
+        let running = program.start()?;
+        let mut sender = Sender::new(running.udp, &load)?;
+        (0..2).try_for_each(|_| sender.once(&load))?;
+        let before = running.lines_at_last()?;
+        let timed = || {
+            let begun = Instant::now();
+            running.scrape().map(|text| (begun.elapsed(), text.len()))
+        };
+        let alone: Vec<_> = (0..5).map(|_| timed()).collect::<Result<_, _>>()?;
+        let size = alone.first().map_or(0, |(_, size)| *size);
+        let alone: Vec<_> = alone.into_iter().map(|(time, _)| time).collect();
+        let time = Duration::from_secs(options.seconds.max(3));
+        let (sent, busy) = std::thread::scope(|scope| {
+            let sending = scope.spawn(|| sender.send(&load, time));
+            let begun = Instant::now();
+            let mut busy = Vec::new();
+            while begun.elapsed() < time {
+                let round = Instant::now();
+                busy.push(timed().map(|(time, _)| time)?);
+                sleep(Duration::from_secs(1).saturating_sub(round.elapsed()));
+            }
+            let sent = sending.join().map_err(|_| "the sender panicked".to_owned())??;
+            Ok::<_, String>((sent, busy))
+        })?;
+        let lost = sent.saturating_sub(running.lines_at_last()? - before);
+        let shown =
+            |times: &[Duration]| percentile(times, 50).map_or("-".into(), |time| format!("{:.1}", millis(time)));
+        table.row(vec![
+            program.name.into(),
+            shown(&alone),
+            format!("{:.1}", size as f64 / f64::from(1 << 20)),
+            shown(&busy),
+            format!("{:.2} %", lost as f64 * 100.0 / sent.max(1) as f64),
+        ]);
+    }
+    table.print("Scrapes of 100,000 counters");
+    Ok(())
+}
