@@ -23,7 +23,7 @@ SCHEMA = "1.37"
 PREFIX = "pillion/"
 # By the name of the sidecar: where it is probed, and the most CPU it is given where that is not 50m.
 PORTS = {file.stem: int(re.search(r'"(\d+)/tcp"', file.read_text())[1]) for file in sorted((ROOT / "images").glob("*.toml"))}
-CPUS = {"log-shipper": "100m", "reverse-proxy": "200m"}
+CPUS = {"log-shipper": "100m", "reverse-proxy": "200m", "auth-proxy": "200m"}
 YAMLLINT = "{extends: relaxed, rules: {line-length: {max: 140, level: error}, document-start: disable}}"
 
 # Made to be what others run already, with `image:` changed: these keep whatever hardening they came with.
@@ -162,10 +162,12 @@ def check_file(what, binary, text):
     with tempfile.TemporaryDirectory() as scratch:
         scratch = pathlib.Path(scratch)
         for name, content in (*certificate().items(), ("other.crt", certificate()["tls.crt"]), ("other.key", certificate()["tls.key"]),
-                              ("clients-ca.crt", certificate()["ca.crt"])):
+                              ("clients-ca.crt", certificate()["ca.crt"]), ("ca.pem", certificate()["ca.crt"])):
             (scratch / name).write_bytes(content)
         config = scratch / "config.yaml"
-        config.write_text(text.replace("/etc/tls/", f"{scratch}/"))
+        for place in ("/etc/tls/", "/etc/secrets/", "/tls/"):
+            text = text.replace(place, f"{scratch}/")
+        config.write_text(text)
         run(what, [binary, f"--config={config}", "--check-config"])
 
 
@@ -320,8 +322,8 @@ def check_page(path):
             for line in joined.splitlines():
                 if re.match(rf"({'|'.join(PORTS)})( --(?!help|version)| *$| *#)", line):
                     words = line.split("#")[0]
-                    if "log-shipper.yaml" in words or "reverse-proxy.yaml" in words:
-                        continue  # which is on the same page, and checked there
+                    if re.search(r"--(config|mapping)[ =]\S+\.yaml", words):
+                        continue  # the file is on the same page, and checked there
                     run(f"{where}: {words.strip()}", ["sh", "-c", f'PATH="{BINARIES}:$PATH" SIDECAR_CHECK_CONFIG=true {words}'])
 
 

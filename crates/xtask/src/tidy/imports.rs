@@ -12,6 +12,8 @@ const LIBRARIES: &[(&str, &[&str])] = &[
     ("http-client", &["tls", "values"]),
     ("web-config", &["tls", "values"]),
     ("http1", &[]),
+    ("htpasswd", &["values"]),
+    ("oidc", &["http-client", "tls", "values"]),
     ("http-proxy", &["http1", "tls", "values"]),
     ("common", &["values", "heap"]),
 ];

@@ -1,0 +1,16 @@
+//! auth-proxy: read what is wanted, bind, and let in who belongs.
+
+use std::{process::ExitCode, sync::Arc};
+
+use auth_proxy::{args::Args, events::Events, gate::Shared, serve};
+use common::{Failure, Sidecar};
+
+fn main() -> ExitCode {
+    common::main(start)
+}
+
+async fn start(args: Args, sidecar: &mut Sidecar) -> Result<(), Failure> {
+    let config = sidecar.live(move || args.load())?;
+    let shared = Shared::new(Events::new(sidecar.metrics())?);
+    serve::start(sidecar, config, Arc::new(shared))
+}

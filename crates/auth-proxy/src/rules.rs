@@ -1,0 +1,154 @@
+//! Who belongs: by address, domain, user and group; for everything, and for single routes.
+
+use std::collections::HashSet;
+
+use regex::Regex;
+
+use crate::session::Who;
+
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// `*`, `domain`, `.domain` and `*.domain` for those below it.
+    pub domains: Vec<String>,
+    /// In lower case.
+    pub emails: HashSet<String>,
+    /// Let in whatever their groups are.
+    pub users: HashSet<String>,
+    /// One of these, if there are any.
+    pub groups: Vec<String>,
+    pub routes: Vec<Require>,
+}
+
+/// What one route asks for beside what everything does.
+#[derive(Clone, Debug)]
+pub struct Require {
+    pub path: Regex,
+    /// Empty: any.
+    pub methods: Vec<String>,
+    pub groups: Vec<String>,
+    pub emails: Vec<String>,
+}
+
+/// What becomes of somebody who is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Belongs,
+    /// By address, or by group: the word for the log.
+    Foreign(&'static str),
+}
+
+impl Rules {
+    /// At the login and at every request: rules change while sessions live.
+    pub fn judge(&self, who: &Who) -> Verdict {
+        if who.by_password {
+            return Verdict::Belongs;
+        }
+        if !self.takes_email(&who.email) {
+            return Verdict::Foreign("email");
+        }
+        let named = who.preferred_username.as_ref().is_some_and(|name| self.users.contains(name));
+        let member = self.groups.is_empty() || self.groups.iter().any(|group| who.groups.contains(group));
+        if named || member { Verdict::Belongs } else { Verdict::Foreign("group") }
+    }
+
+    fn takes_email(&self, email: &str) -> bool {
+        if self.domains.iter().any(|domain| domain == "*") {
+            return true;
+        }
+        let email = email.to_lowercase();
+        // With two of them, one reader takes the first for the domain and another the last.
+        let Some((name, domain)) = email.split_once('@').filter(|(_, domain)| !domain.contains('@')) else {
+            return false;
+        };
+        let is_odd = |c: char| c.is_whitespace() || c.is_control();
+        if name.is_empty() || domain.is_empty() || email.contains(is_odd) {
+            return false;
+        }
+        self.emails.contains(&email) || self.domains.iter().any(|allowed| in_domain(domain, &allowed.to_lowercase()))
+    }
+
+    /// `path` is canonical: None where it is not, and then no route may be asked for that a rule protects.
+    pub fn allows_route(&self, who: &Who, method: &str, path: Option<&str>) -> bool {
+        if self.routes.is_empty() {
+            return true;
+        }
+        let Some(path) = path else { return false };
+        // `/admin;x` is `/admin` to some apps.
+        let bare: Vec<_> = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
+        let bare = bare.join("/");
+        let fits = |rule: &&Require| {
+            let path_fits = rule.path.is_match(path) || rule.path.is_match(&bare);
+            path_fits && (rule.methods.is_empty() || rule.methods.iter().any(|known| known == method))
+        };
+        self.routes.iter().filter(fits).all(|rule| {
+            let member = rule.groups.iter().any(|group| who.groups.contains(group));
+            member || rule.emails.iter().any(|email| email.eq_ignore_ascii_case(&who.email))
+        })
+    }
+}
+
+fn in_domain(domain: &str, allowed: &str) -> bool {
+    let allowed = allowed.strip_prefix('@').unwrap_or(allowed);
+    let below = allowed.strip_prefix('*').unwrap_or(allowed);
+    if below.starts_with('.') { domain.ends_with(below) && domain.len() > below.len() } else { domain == allowed }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn who(email: &str, groups: &[&str]) -> Who {
+        let groups = groups.iter().map(|group| (*group).to_owned()).collect();
+        Who { email: email.into(), groups, ..Who::default() }
+    }
+
+    #[test]
+    fn addresses_are_of_one_domain_and_no_trick_makes_them_of_another() {
+        let domains = ["mycompany.com", ".sub.org", "*.star.org"].map(str::to_owned).to_vec();
+        let rules = Rules { domains, emails: ["one@else.org".to_owned()].into(), ..Rules::default() };
+        for email in ["a@mycompany.com", "A@MyCompany.COM", "x@a.sub.org", "x@a.star.org", "One@else.org"] {
+            assert_eq!(rules.judge(&who(email, &[])), Verdict::Belongs, "{email}");
+        }
+        for email in [
+            "",
+            "mycompany.com",
+            "@mycompany.com",
+            "a@evil.com@mycompany.com",
+            "a@mycompany.com@evil.com",
+            "a@mycompany.com.evil.com",
+            "a@evilmycompany.com",
+            "a@sub.org",
+            "a@evilsub.org",
+            "a@star.org",
+            "two@else.org",
+            "a@mycompany.com ",
+            "a@mycompany.com\0",
+            "a b@mycompany.com",
+            "a@.sub.org",
+        ] {
+            assert_eq!(rules.judge(&who(email, &[])), Verdict::Foreign("email"), "{email:?}");
+        }
+        let nobody = Rules::default();
+        assert_eq!(nobody.judge(&who("a@b.c", &[])), Verdict::Foreign("email"), "without a rule nobody belongs");
+    }
+
+    #[test]
+    fn groups_are_asked_for_everywhere_and_more_for_single_routes() {
+        let admin = Require {
+            path: Regex::new("^/admin(/|$)").unwrap(),
+            methods: Vec::new(),
+            groups: vec!["admins".into()],
+            emails: vec!["boss@x.y".into()],
+        };
+        let rules =
+            Rules { domains: vec!["*".into()], groups: vec!["staff".into()], routes: vec![admin], ..Rules::default() };
+        assert_eq!(rules.judge(&who("a@x.y", &["staf"])), Verdict::Foreign("group"));
+        let staff = who("a@x.y", &["staff"]);
+        assert_eq!(rules.judge(&staff), Verdict::Belongs);
+        assert!(rules.allows_route(&staff, "GET", Some("/")));
+        assert!(!rules.allows_route(&staff, "GET", Some("/admin/x")));
+        assert!(!rules.allows_route(&staff, "GET", None), "a path that others may read otherwise");
+        assert!(rules.allows_route(&who("boss@x.y", &[]), "GET", Some("/admin")));
+        assert!(rules.allows_route(&who("b@x.y", &["admins"]), "GET", Some("/admin")));
+    }
+}
