@@ -27,6 +27,7 @@ mod provider;
 mod resolver;
 mod roots;
 mod server;
+mod version1;
 mod versions;
 
 pub use client::{ClientTls, trusting_nobody};

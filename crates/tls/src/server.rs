@@ -16,6 +16,7 @@ use rustls_pki_types::CertificateDer;
 
 use crate::any_client::AnyClient;
 use crate::resolver::ByName;
+use crate::version1;
 use crate::versions::{between, with_suites};
 use crate::{Error, Identity, TlsVersion, pem};
 
@@ -112,6 +113,7 @@ impl ServerTls {
             .with_client_cert_verifier(verifier);
         let mut config = builder.with_cert_resolver(Arc::new(names));
         config.alpn_protocols.clone_from(&self.alpn);
+        config.ignore_client_order = true;
         config.session_storage = match self.session_cache {
             0 => Arc::new(NoServerSessionStorage {}),
             sessions => ServerSessionMemoryCache::new(sessions),
@@ -143,8 +145,12 @@ impl ServerTls {
                 true => names_in(&certificate.identity, &chain)?,
                 false => certificate.names.clone(),
             };
-            let pair =
-                CertifiedKey::from_der(chain, key, provider).map_err(|error| certificate.identity.refused(&error))?;
+            let pair = match CertifiedKey::from_der(chain.clone(), key.clone_key(), provider) {
+                Ok(pair) => pair,
+                Err(error) => {
+                    version1::pair(&chain, key, provider).ok_or_else(|| certificate.identity.refused(&error))?
+                }
+            };
             let is_default = certificate == first || (!first.names.is_empty() && certificate.names == first.names);
             all.add(&names, &Arc::new(pair), is_default);
         }
@@ -180,6 +186,9 @@ impl ServerTls {
 fn names_in(identity: &Identity, chain: &[CertificateDer<'static>]) -> Result<Vec<String>, Error> {
     let not_x509 = || Error::file(&identity.certificate, "the first certificate is not an X.509 certificate");
     let leaf = chain.first().ok_or_else(not_x509)?;
+    if let Some(names) = version1::names(leaf) {
+        return Ok(names);
+    }
     // rustls' own reading first: what it cannot use must be an error now, not at the first handshake.
     ParsedCertificate::try_from(leaf).map_err(|_| not_x509())?;
     let parsed = webpki::EndEntityCert::try_from(leaf).map_err(|_| not_x509())?;

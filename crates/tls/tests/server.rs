@@ -307,3 +307,26 @@ fn a_certificate_without_names_is_the_default_only() {
     assert!(ClientIdentity::of(&der).unwrap().dns.is_empty());
     assert!(serving(Vec::new()).load().is_err());
 }
+
+#[test]
+fn a_certificate_of_version_1_is_shown_with_its_own_key_only() {
+    let fixture = |name: &str| PathBuf::from(format!("{}/../../tests/fixtures/tls/{name}", env!("CARGO_MANIFEST_DIR")));
+    let identity = Identity { certificate: fixture("version1.crt"), key: fixture("version1.key") };
+    let settings = |identity: Identity| ServerTls { certificates: vec![identity.into()], ..ServerTls::default() };
+    let server = settings(identity.clone()).load().unwrap();
+    let mut client = ClientConnection::new(
+        Arc::new(tls::trusting_nobody().unwrap()),
+        ServerName::try_from("old.example.com").unwrap(),
+    )
+    .unwrap();
+    let mut shown = ServerConnection::new(server.config()).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    shown.read_tls(&mut bytes.as_slice()).unwrap();
+    shown.process_new_packets().unwrap();
+    assert!(shown.wants_write(), "it answers with its certificate");
+    let world = World::new();
+    let other = world.issue("other", &["old.example.com"]);
+    let mixed = settings(Identity { key: other.key, ..identity }).load().unwrap_err();
+    assert!(mixed.to_string().contains("version1.crt"), "{mixed}");
+}
