@@ -156,7 +156,7 @@ pub(crate) fn ship(tool: &Tool, case: &Case, scratch: &Path, quota: Option<&Quot
     let size = fs::metadata(&log).map_err(|error| error.to_string())?.len();
     let shipper = Shipper::start(tool, case, &log, sink.addr.port(), scratch)?;
     if let Some(quota) = quota {
-        quota.hold(shipper.0.id()).map_err(|error| error.to_string())?;
+        quota.hold(shipper.0.id())?;
     }
     let begun = Instant::now();
     let (mut taken, mut last, mut used) = (0, begun, (Duration::ZERO, 0));

@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     http, procfs,
+    quota::Quota,
     stats::{mib, millis, percentile},
     statsd_load::{Load, Sender, Shape},
     table::Table,
@@ -54,7 +55,8 @@ struct Running {
     child: Child,
     udp: u16,
     web: u16,
-    cgroup: Option<PathBuf>,
+    /// Goes after the process, which is in it.
+    quota: Option<Quota>,
 }
 
 impl Program {
@@ -62,7 +64,7 @@ impl Program {
         self.start_in(None)
     }
 
-    fn start_in(&self, cgroup: Option<PathBuf>) -> Result<Running, String> {
+    fn start_in(&self, quota: Option<Quota>) -> Result<Running, String> {
         let (udp, web) = (free_port()?, free_port()?);
         let mut command = Command::new(&self.path);
         if self.dialect {
@@ -75,11 +77,9 @@ impl Program {
         ]);
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| format!("{}: {error}", self.name))?;
-        let running = Running { child, udp, web, cgroup };
-        if let Some(cgroup) = &running.cgroup {
-            let pid = running.pid().to_string();
-            std::fs::write(cgroup.join("cgroup.procs"), pid)
-                .map_err(|error| format!("{}: {error}", cgroup.display()))?;
+        let running = Running { child, udp, web, quota };
+        if let Some(quota) = &running.quota {
+            quota.hold(running.pid())?;
         }
         let begun = Instant::now();
         while !http::says_ok(web, "/-/healthy") {
@@ -102,11 +102,6 @@ impl Drop for Running {
         // It may have gone by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        // The kernel needs a moment to see that nobody is in it any more.
-        let gone = |cgroup: &PathBuf| std::fs::remove_dir(cgroup).is_ok();
-        while self.cgroup.as_ref().is_some_and(|cgroup| cgroup.exists() && !gone(cgroup)) {
-            sleep(Duration::from_millis(10));
-        }
     }
 }
 
@@ -192,31 +187,6 @@ fn cpu(options: &Options, programs: &[Program]) -> Result<(), String> {
     Ok(())
 }
 
-/// A group whose processes get five milliseconds of a hundred, which is what `cpu: 50m` means.
-fn quota_group(name: &str) -> Result<PathBuf, String> {
-    let name = format!("bench-{name}-{}", std::process::id());
-    let own = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let own = own.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default().to_owned();
-    let modern = Path::new("/sys/fs/cgroup").join(own);
-    let (parent, settings): (_, &[_]) = match modern.join("cgroup.controllers").exists() {
-        true => (modern, &[("cpu.max", "5000 100000")]),
-        false => ("/sys/fs/cgroup/cpu".into(), &[("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "5000")]),
-    };
-    let group = parent.join(name);
-    let problem = |error: std::io::Error| format!("{}: {error}", group.display());
-    if !parent.join("cgroup.procs").exists() {
-        return Err(format!("{}: there are no control groups", parent.display()));
-    }
-    std::fs::create_dir(&group).map_err(problem)?;
-    for (setting, value) in settings {
-        if let Err(error) = std::fs::write(group.join(setting), value) {
-            let _ = std::fs::remove_dir(&group);
-            return Err(problem(error));
-        }
-    }
-    Ok(group)
-}
-
 fn quota(options: &Options, programs: &[Program]) -> Result<(), String> {
     let mut table = Table::new(&["load", "program", "lost", "RSS MiB"]);
     let loads = [
@@ -227,14 +197,14 @@ fn quota(options: &Options, programs: &[Program]) -> Result<(), String> {
     ];
     for (name, load) in &loads {
         for program in programs {
-            let group = match quota_group(program.name) {
-                Ok(group) => group,
+            let quota = match Quota::of(50) {
+                Ok(quota) => quota,
                 Err(problem) => {
                     println!("- no CPU quota can be set here, so nothing is measured under one: {problem}");
                     return Ok(());
                 }
             };
-            let cost = program.start_in(Some(group))?.under(load, options.seconds)?;
+            let cost = program.start_in(Some(quota))?.under(load, options.seconds)?;
             table.row(vec![(*name).into(), program.name.into(), cost.lost(), format!("{:.1}", mib(cost.rss))]);
         }
     }
