@@ -35,7 +35,7 @@ impl Shared {
         match &*users {
             Some(known) if known.path() == file => Arc::clone(known),
             _ => {
-                let new = Arc::new(Users::new(file.to_owned(), |news| Events::users(&news)));
+                let new = Arc::new(Users::new(file.to_owned(), |news| Events::users(&news)).locking_out());
                 Arc::clone(users.insert(new))
             }
         }

@@ -4,7 +4,7 @@ use std::{
     collections::HashMap,
     net::IpAddr,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -42,7 +42,8 @@ pub struct Users {
     key: hmac::Key,
     turn: Semaphore,
     waiting: Semaphore,
-    lockout: Mutex<Lockout>,
+    /// Where guessers are locked out.
+    lockout: Option<Mutex<Lockout>>,
     tell: Tell,
 }
 
@@ -90,11 +91,16 @@ impl Users {
             key: hmac::Key::new(hmac::HMAC_SHA256, &key),
             turn: Semaphore::new(AT_A_TIME),
             waiting: Semaphore::new(MOST_WAITING),
-            lockout: Mutex::default(),
+            lockout: None,
             tell: Box::new(tell),
         };
         users.read();
         users
+    }
+
+    /// Whoever has guessed wrong too often is not even looked at for a while.
+    pub fn locking_out(self) -> Self {
+        Self { lockout: Some(Mutex::default()), ..self }
     }
 
     pub fn path(&self) -> &Path {
@@ -154,7 +160,7 @@ impl Users {
         }
         let (name, source) = (self.sum(&user, ""), Source::of(from));
         let now = Instant::now();
-        if let Some(left) = self.lockout().left(name, source, now) {
+        if let Some(left) = self.lockout().and_then(|lockout| lockout.left(name, source, now)) {
             return Proof::LockedOut(left);
         }
         let Ok(_place) = self.waiting.try_acquire() else { return Proof::Busy };
@@ -164,16 +170,20 @@ impl Users {
             return Proof::Good(user);
         }
         // Guesses that were sent all at once wait here while the first of them are counted.
-        if let Some(left) = self.lockout().left(name, source, now) {
+        if let Some(left) = self.lockout().and_then(|lockout| lockout.left(name, source, now)) {
             return Proof::LockedOut(left);
         }
         let asked = user.clone();
         let verified = tokio::task::spawn_blocking(move || passwords.verify(&asked, &password)).await;
         if !verified.unwrap_or(false) {
-            self.lockout().wrong(name, source, Instant::now());
+            if let Some(mut lockout) = self.lockout() {
+                lockout.wrong(name, source, Instant::now());
+            }
             return Proof::Wanting;
         }
-        self.lockout().right(name, source);
+        if let Some(mut lockout) = self.lockout() {
+            lockout.right(name, source);
+        }
         let mut remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= MOST_REMEMBERED {
             remembered.retain(|_, until| *until > Instant::now());
@@ -185,8 +195,8 @@ impl Users {
         Proof::Good(user)
     }
 
-    fn lockout(&self) -> std::sync::MutexGuard<'_, Lockout> {
-        self.lockout.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lockout(&self) -> Option<MutexGuard<'_, Lockout>> {
+        self.lockout.as_ref().map(|lockout| lockout.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn remembers(&self, sum: &[u8; 32]) -> bool {
@@ -253,7 +263,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("users");
         std::fs::write(&path, "sha:{SHA}PDUC6jG3V40qqE4XqHRFLkyoMVM=\n").unwrap();
-        let users = Arc::new(Users::new(path, |_| {}));
+        let users = Arc::new(Users::new(path, |_| {}).locking_out());
         let (guesser, owner) = (Some("192.0.2.1".parse().unwrap()), Some("192.0.2.2".parse().unwrap()));
         for _ in 0..5 {
             assert_eq!(users.check(Some(b"Basic c2hhOnNlY3JldA=="), guesser).await, Proof::Wanting);

@@ -1,7 +1,5 @@
 //! Everything that an operator can see: one function per happening, which is one log line and its metric.
 
-use std::path::Path;
-
 use common::{
     Failure, kept,
     prometheus::{
@@ -9,6 +7,7 @@ use common::{
         core::Collector, proto::MetricFamily,
     },
 };
+use htpasswd::News;
 use http_proxy::{Flag, UpstreamEvent};
 
 use crate::{config::LogTarget, tide::Tide};
@@ -215,13 +214,14 @@ impl Events {
         self.logins_refused.inc();
     }
 
-    pub fn users_read(&self, path: &Path, users: usize) {
-        tracing::info!(path = %path.display(), users, "users read");
-    }
-
-    pub fn users_unusable(&self, path: &Path, problems: &[String]) {
-        for problem in problems {
-            tracing::error!(path = %path.display(), "nobody can log in, every request for a user is refused: {problem}");
+    pub fn users(&self, news: &News<'_>) {
+        match news {
+            News::Read { path, users } => tracing::info!(path = %path.display(), users, "users read"),
+            News::Unusable { path, problems } => {
+                for problem in *problems {
+                    tracing::error!(path = %path.display(), "nobody can log in, every request for a user is refused: {problem}");
+                }
+            }
         }
     }
 

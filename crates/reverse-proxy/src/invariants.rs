@@ -1,6 +1,8 @@
 //! What holds for every input: asserted here with a few, by the fuzz targets with many.
 
-use crate::{dialect, passwords::Passwords, path, yaml};
+use htpasswd::Passwords;
+
+use crate::{dialect, path, yaml};
 
 /// Any text as an nginx.conf: a configuration, or problems of one line each, with a place.
 pub fn nginx(text: &str) {

@@ -6,7 +6,7 @@
 //!   serve.rs: a thread with an engine (http-proxy) --> policy.rs: what becomes of a request
 //!                                                        | client.rs   who asks
 //!                                                        | table.rs    which host, which route
-//!                                                        | users.rs    may he
+//!                                                        | htpasswd    may he
 //!                                                        | decide.rs   new path, host and headers
 //!                                                        v
 //!                                                      events.rs (log, metrics), access_log.rs
@@ -28,9 +28,7 @@ pub mod ids;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 pub mod later;
-mod md5_crypt;
 pub mod net;
-pub mod passwords;
 pub mod path;
 pub mod pattern;
 pub mod policy;
@@ -43,5 +41,4 @@ pub mod table;
 pub mod template;
 pub mod tide;
 pub mod tools;
-pub mod users;
 pub mod yaml;

@@ -6,6 +6,8 @@ use http_proxy::{Answer, ClusterId, Exchange, Flag, Forward, Peer, PeerTls, Poli
 use http1::{Form, RequestHead, ResponseHead};
 use tls::ClientIdentity;
 
+use htpasswd::Proof;
+
 use crate::{
     answer,
     client::identify,
@@ -16,7 +18,6 @@ use crate::{
     path::normal,
     seen::{Seen, View},
     site::{HttpRun, RouteRun, Site},
-    users::Proof,
 };
 
 /// The policy of a reverse proxy.
@@ -179,7 +180,7 @@ impl Routing {
         }
         if let Some(users) = &run.users {
             let header = head.headers.get("authorization").map(<[u8]>::to_vec);
-            match users.check(header.as_deref()).await {
+            match users.check(header.as_deref(), ctx.seen.client.address).await {
                 Proof::Good(user) => ctx.seen.user = Some(user),
                 Proof::Wanting => {
                     self.site.events.login_refused();
@@ -197,7 +198,9 @@ impl Routing {
                         "UAEX",
                     );
                 }
-                Proof::Busy => return self.refuse(http, head, peer, ctx, 503, "too many logins at once\n", "RL"),
+                Proof::Busy | Proof::LockedOut(_) => {
+                    return self.refuse(http, head, peer, ctx, 503, "too many logins at once\n", "RL");
+                }
             }
         }
         match &model.action {

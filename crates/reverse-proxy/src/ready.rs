@@ -10,13 +10,14 @@ use http_proxy::{Http2, HttpSettings, ListenerSettings, ProxyProtocolIn, StreamS
 use tls::{ServerTls, rustls::ClientConfig};
 use values::ListenAddr;
 
+use htpasswd::Users;
+
 use crate::{
     access_log::{self, Writer},
     config::{self, AccessLog, Config, Listener, Serve},
     events::Events,
     site::{self, Keep, Site},
     sockets::Sockets,
-    users::Users,
 };
 
 /// A configuration that can be served.
@@ -153,7 +154,8 @@ impl Shared {
             known.read();
             return Arc::clone(known);
         }
-        let users = Arc::new(Users::new(path.to_owned(), Arc::clone(&self.events)));
+        let events = Arc::clone(&self.events);
+        let users = Arc::new(Users::new(path.to_owned(), move |news| events.users(&news)));
         all.push(Arc::clone(&users));
         users
     }

@@ -4,13 +4,14 @@ use std::{collections::HashMap, sync::Arc};
 
 use http_proxy::{ClusterId, Retries, RouteSettings};
 
+use htpasswd::Users;
+
 use crate::{
     access_log::Writer,
     config::{AccessLog, Action, Config, Forward, HeaderChange, Http, LogId, Route, Serve, TcpRoute},
     events::{ClusterFigures, Events, RouteFigures},
     later::{Keeper, Later, LaterFormat},
     table::Hosts,
-    users::Users,
 };
 
 /// What a policy serves.
