@@ -16,9 +16,11 @@ fi
 
 # PILLION_BIN names a directory with binaries that exist already.
 if [ -z "${PILLION_BIN:-}" ]; then
-  for image in images/*.toml; do
-    name=$(basename "$image" .toml)
-    cargo build --quiet --locked --package "$name"
+  for folder in manifests/*/; do
+    name=$(basename "$folder")
+    if [ -e "images/$name.toml" ]; then
+      cargo build --quiet --locked --package "$name"
+    fi
   done
   PILLION_BIN=$target/debug
 fi

@@ -15,34 +15,38 @@ pub fn sha256(bytes: &[u8]) -> String {
 /// How an image is run, and where it comes from.
 pub fn config(package: &Package, recipe: &Recipe, stamp: &Stamp, layer: &[u8]) -> Value {
     let name = &package.name;
-    let entry = format!("/bin/{name}");
+    // In an image of several, the command of the container names the program.
+    let entry = recipe.sidecars.is_empty().then(|| format!("/bin/{name}"));
     let ports: Map<_, _> = recipe.ports.iter().map(|port| (port.clone(), json!({}))).collect();
-    json!({
+    let mut config = json!({
         "architecture": architecture(std::env::consts::ARCH),
         "os": "linux",
         "created": stamp.created,
         "config": {
             "User": rootfs::USER,
             "Env": ["PATH=/bin", format!("SSL_CERT_FILE={}", rootfs::CA_BUNDLE)],
-            "Entrypoint": [entry],
+            "Entrypoint": entry.as_slice(),
             "Cmd": recipe.cmd,
             "WorkingDir": "/",
             "ExposedPorts": ports,
             "StopSignal": "SIGTERM",
-            // Every 5 s (docker counts in nanoseconds): with the usual 30 s, an app that waits for
-            // `condition: service_healthy` would start half a minute late.
-            "Healthcheck": {
-                "Test": ["CMD", entry, "healthcheck"],
-                "Interval": 5_000_000_000u64,
-                "Timeout": 4_000_000_000u64,
-                "StartPeriod": 30_000_000_000u64,
-                "Retries": 3,
-            },
             "Labels": labels(package, stamp),
         },
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(layer))] },
         "history": [{ "created": stamp.created, "created_by": "cargo xtask image", "comment": "one layer, from scratch" }],
-    })
+    });
+    if let Some(entry) = entry.filter(|_| recipe.healthcheck) {
+        // Every 5 s (docker counts in nanoseconds): with the usual 30 s, an app that waits for
+        // `condition: service_healthy` would start half a minute late.
+        config["config"]["Healthcheck"] = json!({
+            "Test": ["CMD", entry, "healthcheck"],
+            "Interval": 5_000_000_000u64,
+            "Timeout": 4_000_000_000u64,
+            "StartPeriod": 30_000_000_000u64,
+            "Retries": 3,
+        });
+    }
+    config
 }
 
 /// The names of the OCI image specification. What is not known is left out rather than made up.

@@ -25,7 +25,7 @@ const SUBCOMMANDS: [&str; 3] = ["healthcheck", "wait", "pause"];
 pub fn run(options: &Options) -> Result<(), String> {
     let workspace = Workspace::load()?;
     let mut stale = Vec::new();
-    for (name, recipe) in workspace.recipes(&options.names)? {
+    for (name, recipe) in workspace.sidecar_recipes(&options.names)? {
         let place = format!("docs/reference/{name}.md");
         let path = workspace.root.join(&place);
         let page = page(&workspace, &name, &recipe)?;

@@ -4,9 +4,13 @@ use serde::Deserialize;
 
 use crate::capability;
 
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Recipe {
+    /// The sidecars in it, where it is more than the one of its name. Each brings what its own recipe says.
+    pub sidecars: Vec<String>,
+    /// Whether its program answers to `healthcheck`, as every sidecar does.
+    pub healthcheck: bool,
     /// Arguments of the entry point when the user gives none.
     pub cmd: Vec<String>,
     /// Where the peers' images have their binary: each becomes a link to ours.
@@ -25,12 +29,39 @@ pub struct Recipe {
     pub peer_words: Vec<String>,
 }
 
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            sidecars: Vec::new(),
+            healthcheck: true,
+            cmd: Vec::new(),
+            links: Vec::new(),
+            ports: Vec::new(),
+            capabilities: Vec::new(),
+            dirs: Vec::new(),
+            fast: false,
+            dialects: Vec::new(),
+            peer_words: Vec::new(),
+        }
+    }
+}
+
 impl Recipe {
     /// All problems at once.
     pub fn parse(text: &str) -> Result<Self, Vec<String>> {
         let recipe: Self = toml::from_str(text).map_err(|error| vec![error.to_string().trim_end().to_owned()])?;
         let problems = recipe.problems();
         if problems.is_empty() { Ok(recipe) } else { Err(problems) }
+    }
+
+    /// Of an image of several: with what those bring.
+    #[must_use]
+    pub fn holding(&self, contents: &[(String, Self)]) -> Self {
+        let mut whole = self.clone();
+        if !self.sidecars.is_empty() {
+            whole.ports.extend(contents.iter().flat_map(|(_, recipe)| recipe.ports.clone()));
+        }
+        whole
     }
 
     fn problems(&self) -> Vec<String> {
@@ -44,6 +75,11 @@ impl Recipe {
         problems.extend(self.capabilities.iter().filter_map(|name| capability::bit(name).err()));
         let bad = self.dialects.iter().filter(|name| name.is_empty() || name.contains('/'));
         problems.extend(bad.map(|name| format!("dialects \"{name}\": expected a bare file name")));
+        let own =
+            [&self.cmd, &self.links, &self.ports, &self.capabilities, &self.dirs, &self.dialects, &self.peer_words];
+        if !self.sidecars.is_empty() && own.iter().any(|list| !list.is_empty()) {
+            problems.push("sidecars: expected nothing beside it, each sidecar brings its own".into());
+        }
         problems
     }
 }

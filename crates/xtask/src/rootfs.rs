@@ -1,4 +1,4 @@
-//! What lies in an image: the binary, who may run it, whom it trusts, and the peers' names for it.
+//! What lies in an image: the binaries, who may run them, whom they trust, and the peers' names for them.
 
 use crate::{capability, layer::Layer, recipe::Recipe};
 
@@ -12,23 +12,30 @@ pub const CA_BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 const PASSWD: &str = "root:x:0:0:root:/:/sbin/nologin\nnonroot:x:65532:65532:nonroot:/:/sbin/nologin\n";
 const GROUP: &str = "root:x:0:\nnonroot:x:65532:\n";
 
-pub fn layer(name: &str, binary: &[u8], ca_bundle: &[u8], recipe: &Recipe) -> Result<Layer, String> {
-    let path = format!("/bin/{name}");
-    let capability = match recipe.capabilities.as_slice() {
-        [] => None,
-        names => Some(capability::permitted(names)?),
-    };
+/// A binary, and what its image has beyond it.
+pub struct Program<'a> {
+    pub name: &'a str,
+    pub bytes: Vec<u8>,
+    pub recipe: &'a Recipe,
+}
+
+pub fn layer(programs: &[Program<'_>], ca_bundle: &[u8]) -> Result<Layer, String> {
     let mut layer = Layer::default();
-    layer.file(&path, 0o755, binary, capability)?;
     layer.file("/etc/passwd", 0o644, PASSWD.as_bytes(), None)?;
     layer.file("/etc/group", 0o644, GROUP.as_bytes(), None)?;
     layer.file(CA_BUNDLE, 0o644, ca_bundle, None)?;
     layer.dir("/tmp", 0o1777)?;
-    for link in &recipe.links {
-        layer.link(link, &path)?;
-    }
-    for dir in &recipe.dirs {
-        layer.dir(dir, 0o755)?;
-    }
+    programs.iter().try_for_each(|program| add(&mut layer, program))?;
     Ok(layer)
+}
+
+fn add(layer: &mut Layer, program: &Program<'_>) -> Result<(), String> {
+    let path = format!("/bin/{}", program.name);
+    let capability = match program.recipe.capabilities.as_slice() {
+        [] => None,
+        names => Some(capability::permitted(names)?),
+    };
+    layer.file(&path, 0o755, &program.bytes, capability)?;
+    program.recipe.links.iter().try_for_each(|link| layer.link(link, &path))?;
+    program.recipe.dirs.iter().try_for_each(|dir| layer.dir(dir, 0o755))
 }

@@ -63,17 +63,22 @@ struct Locked {
     checksum: Option<String>,
 }
 
-pub fn of(workspace: &Workspace, package: &Package, stamp: &Stamp) -> Result<String, String> {
+/// `package` is what the image is called, `programs` are the crates whose binaries are in it.
+pub fn of(workspace: &Workspace, package: &Package, programs: &[&str], stamp: &Stamp) -> Result<String, String> {
     let cargo = |args: &[&str]| shell::output(Command::new("cargo").current_dir(&workspace.root).args(args));
     let target = binary::target();
     let metadata = cargo(&["metadata", "--locked", "--format-version", "1", "--filter-platform", &target])?;
     let metadata: Metadata = serde_json::from_str(&metadata).map_err(|error| format!("cargo metadata: {error}"))?;
     // The metadata has the features of the whole workspace; only `cargo tree` knows what one package gets.
     let edges = "normal,no-proc-macro";
-    let tree = cargo(&["tree", "--locked", "-p", &package.name, "-e", edges, "--prefix", "none", "--target", &target])?;
+    let mut linked = Vec::new();
+    for program in programs {
+        let tree = cargo(&["tree", "--locked", "-p", program, "-e", edges, "--prefix", "none", "--target", &target])?;
+        linked.extend(crates_of(&tree));
+    }
     let lock = shell::read_text(&workspace.root.join("Cargo.lock"))?;
     let toolchain = toolchain()?;
-    document(&package.name, &metadata, &linked(&tree), &lock, &toolchain, stamp)
+    document(package, &metadata, &linked, &lock, &toolchain, stamp)
 }
 
 /// What no crate graph names and every static binary contains: Rust's standard library and the C library.
@@ -85,19 +90,15 @@ fn toolchain() -> Result<Vec<(&'static str, String)>, String> {
 }
 
 /// Name and version of each line: `serde v1.0.228 (*)`, `values v0.1.0 (/path/of/it)`.
-fn linked(tree: &str) -> Vec<(String, String)> {
-    let crate_of = |line: &str| {
+fn crates_of(tree: &str) -> impl Iterator<Item = (String, String)> {
+    tree.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         Some((words.next()?.to_owned(), words.next()?.strip_prefix('v')?.to_owned()))
-    };
-    let mut linked: Vec<_> = tree.lines().filter_map(crate_of).collect();
-    linked.sort();
-    linked.dedup();
-    linked
+    })
 }
 
 fn document(
-    name: &str,
+    package: &Package,
     metadata: &Metadata,
     linked: &[(String, String)],
     lock: &str,
@@ -108,10 +109,11 @@ fn document(
     let is_linked = |item: &&Crate| linked.contains(&(item.name.clone(), item.version.clone()));
     let crates: BTreeMap<&str, &Crate> =
         metadata.packages.iter().filter(is_linked).map(|item| (item.id.as_str(), item)).collect();
-    let root = crates.values().find(|item| item.name == name && item.source.is_none());
-    let root = *root.ok_or_else(|| format!("cargo tree: expected {name} in its own dependency graph"))?;
+    // None for an image of several: there the sidecars are components like the rest.
+    let root = crates.values().find(|item| item.name == package.name && item.source.is_none());
+    let whole = root.map_or_else(|| image(package), |root| component(root, "application", &lock));
 
-    let others = crates.values().filter(|item| item.id != root.id);
+    let others = crates.values().filter(|item| root.is_none_or(|root| item.id != root.id));
     let mut components: Vec<_> = others.map(|item| component(item, "library", &lock)).collect();
     for (name, version) in toolchain {
         let reference = format!("toolchain:{name}@{version}");
@@ -128,7 +130,7 @@ fn document(
             "timestamp": stamp.created,
             "supplier": { "name": VENDOR },
             "tools": { "components": [{ "type": "application", "name": "cargo xtask image" }] },
-            "component": component(root, "application", &lock),
+            "component": whole,
         },
         "components": components,
         "dependencies": dependencies(metadata, &crates),
@@ -141,6 +143,11 @@ fn document(
 fn reference(item: &Crate) -> String {
     let kind = if item.source.is_some() { "crate" } else { "workspace" };
     format!("{kind}:{}@{}", item.name, item.version)
+}
+
+fn image(package: &Package) -> Value {
+    let Package { name, version, .. } = package;
+    json!({ "type": "container", "bom-ref": format!("image:{name}@{version}"), "name": name, "version": version })
 }
 
 fn component(item: &Crate, kind: &str, lock: &Lock) -> Value {

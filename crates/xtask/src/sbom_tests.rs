@@ -22,11 +22,20 @@ const TREE: &str = "app v0.1.0 (/src/app)\nvalues v0.1.0 (/src/values)\nlibc v0.
 
 const LOCK: &str = "version = 4\n[[package]]\nname = \"libc\"\nversion = \"0.2.1\"\nchecksum = \"ab12\"\n";
 
+fn package(name: &str) -> Package {
+    Package { name: name.into(), version: "0.1.0".into(), ..Package::default() }
+}
+
 fn made(created: &str) -> String {
+    made_for("app", created)
+}
+
+fn made_for(name: &str, created: &str) -> String {
     let metadata = serde_json::from_str(METADATA).expect("valid metadata");
     let stamp = Stamp { created: created.into(), revision: None };
     let toolchain = [("glibc", "2.36".to_owned())];
-    document("app", &metadata, &linked(TREE), LOCK, &toolchain, &stamp).expect("a document")
+    let linked: Vec<_> = crates_of(TREE).collect();
+    document(&package(name), &metadata, &linked, LOCK, &toolchain, &stamp).expect("a document")
 }
 
 #[test]
@@ -35,6 +44,14 @@ fn only_what_is_linked_is_listed() {
     assert_eq!(bill["metadata"]["component"]["name"], "app");
     let names: Vec<_> = bill["components"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
     assert_eq!(names, ["libc", "glibc", "values"]);
+}
+
+#[test]
+fn an_image_of_several_lists_its_programs_as_well() {
+    let bill: Value = serde_json::from_str(&made_for("all", "1970-01-01T00:00:00Z")).expect("valid JSON");
+    assert_eq!(bill["metadata"]["component"]["bom-ref"], "image:all@0.1.0");
+    let names: Vec<_> = bill["components"].as_array().expect("a list").iter().map(|item| &item["name"]).collect();
+    assert_eq!(names, ["libc", "glibc", "app", "values"]);
 }
 
 #[test]

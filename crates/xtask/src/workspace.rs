@@ -71,6 +71,31 @@ impl Workspace {
         found.ok_or_else(|| format!("images/{name}.toml: expected a crate of that name in crates/{name}"))
     }
 
+    /// Whose name, version and licence an image carries: a crate's, or for an image of several its own.
+    pub fn image(&self, name: &str, recipe: &Recipe) -> Result<Package, String> {
+        let Some(first) = recipe.sidecars.first() else {
+            return self.package(name).cloned();
+        };
+        let description = Some(format!("{}: the command names which", recipe.sidecars.join(", ")));
+        Ok(Package { name: name.to_owned(), description, dependencies: Vec::new(), ..self.package(first)?.clone() })
+    }
+
+    /// What an image holds: the program of its name, or its sidecars.
+    pub fn contents(&self, name: &str, recipe: &Recipe) -> Result<Vec<(String, Recipe)>, String> {
+        if recipe.sidecars.is_empty() {
+            Ok(vec![(name.to_owned(), recipe.clone())])
+        } else {
+            self.recipes(&recipe.sidecars)
+        }
+    }
+
+    /// The recipes of those images that are one sidecar.
+    pub fn sidecar_recipes(&self, asked: &[String]) -> Result<Vec<(String, Recipe)>, String> {
+        let is_sidecar =
+            |name: &String| self.packages.iter().any(|package| package.name == *name && package.is_sidecar());
+        Ok(self.recipes(asked)?.into_iter().filter(|(name, _)| is_sidecar(name)).collect())
+    }
+
     /// The recipes in images/, by name: those asked for, or all of them.
     pub fn recipes(&self, asked: &[String]) -> Result<Vec<(String, Recipe)>, String> {
         let known = self.recipe_names()?;

@@ -5,7 +5,14 @@ use std::{collections::BTreeMap, io::Read};
 
 use serde_json::Value;
 use tar::{Archive, EntryType};
-use xtask::{archive::sha256, image, recipe::Recipe, rootfs, stamp::Stamp, workspace::Package};
+use xtask::{
+    archive::sha256,
+    image,
+    recipe::Recipe,
+    rootfs::{self, Program},
+    stamp::Stamp,
+    workspace::Package,
+};
 
 const RECIPE: &str = r#"
 cmd = ["--config", "/etc/app.yaml"]
@@ -28,7 +35,8 @@ fn package() -> Package {
 fn made() -> Vec<u8> {
     let recipe = Recipe::parse(RECIPE).expect("a valid recipe");
     let stamp = Stamp { created: "2026-01-02T03:04:05Z".into(), revision: Some("c0ffee".into()) };
-    let layer = rootfs::layer("app", b"the binary", b"certificates", &recipe).expect("a root file system");
+    let program = Program { name: "app", bytes: b"the binary".to_vec(), recipe: &recipe };
+    let layer = rootfs::layer(&[program], b"certificates").expect("a root file system");
     let layer = layer.tar().expect("a layer");
     image::archive_of(&package(), &recipe, &stamp, &layer, "pillion/app:0.1.0").expect("an archive")
 }
@@ -157,4 +165,27 @@ fn the_root_file_system_is_what_was_promised() {
 fn the_user_is_one_the_image_knows() {
     let passwd = String::from_utf8(opened(&image().layer)["etc/passwd"].clone()).expect("text");
     assert!(passwd.contains("nonroot:x:65532:65532:nonroot:/:/sbin/nologin\n"), "{passwd}");
+}
+
+#[test]
+fn an_image_of_several_has_each_with_its_own_names_and_no_entry_point() {
+    let [first, second] =
+        ["links = [\"/peer\"]\nports = [\"80/tcp\"]", "capabilities = [\"cap_kill\"]\nports = [\"9533/tcp\"]"]
+            .map(|text| Recipe::parse(text).expect("a valid recipe"));
+    let all = Recipe::parse("sidecars = [\"one\", \"two\"]").expect("a valid recipe");
+    let all = all.holding(&[("one".into(), first.clone()), ("two".into(), second.clone())]);
+    let programs = [("one", &first), ("two", &second)].map(|(name, recipe)| Program {
+        name,
+        bytes: name.as_bytes().to_vec(),
+        recipe,
+    });
+    let layer = rootfs::layer(&programs, b"certificates").and_then(|layer| layer.tar()).expect("a layer");
+    let names: Vec<_> = opened(&layer).into_keys().collect();
+    for expected in ["bin/one", "bin/two", "peer"] {
+        assert!(names.iter().any(|name| name == expected), "{expected} in {names:?}");
+    }
+    let config = xtask::archive::config(&package(), &all, &Stamp::default(), &layer);
+    assert_eq!(config["config"]["Entrypoint"], serde_json::json!([]));
+    assert_eq!(config["config"].get("Healthcheck"), None, "which of them it would ask is not known");
+    assert_eq!(config["config"]["ExposedPorts"], serde_json::json!({"80/tcp": {}, "9533/tcp": {}}));
 }

@@ -58,6 +58,8 @@ fn versions_and_lints_are_said_once() {
 #[test]
 fn every_sidecar_is_complete_under_its_name() {
     hold(&folders::problems(&WORKSPACE.root, &sidecars(), &WORKSPACE.recipe_names().expect("images/")));
+    let of_several = WORKSPACE.recipes(&[]).expect("images/*.toml").into_iter().find(|(name, _)| name == "all");
+    assert_eq!(of_several.map(|(_, recipe)| recipe.sidecars).unwrap_or_default(), sidecars(), "images/all.toml");
 }
 
 #[test]
