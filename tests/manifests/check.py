@@ -39,6 +39,32 @@ AS_FOUND = {
     "004-pattern-3-ambassador.yaml",
 }
 
+# Folders of manifests/ that have no pods in them.
+WITHOUT_PODS = {"inject"}
+
+APP = """
+apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: app
+spec:
+  selector:
+    matchLabels: {app: app}
+  template:
+    metadata:
+      labels: {app: app}
+    spec:
+      containers:
+        - name: app
+          image: ghcr.io/example/app:1.2.0
+          securityContext: {runAsNonRoot: true, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: auth-proxy}
+stringData: {cookie-secret: cGlsbGlvbjogYW4gZXhhbXBsZSwgcmVwbGFjZSBtZSE=, users: ""}
+"""
+
 problems = []
 done = 0
 quiet = False
@@ -82,7 +108,7 @@ def is_compose(path):
 
 
 def is_kubernetes(path):
-    return not is_compose(path) and path.name != "kustomization.yaml"
+    return not is_compose(path) and path.name != "kustomization.yaml" and not {"component", "compose"} & set(path.parts)
 
 
 def pod_of(document):
@@ -275,8 +301,42 @@ def check_kubernetes(path):
                 check_ours(where, container, pod, sources)
         if path.name not in AS_FOUND:
             check_restricted(where, pod)
-    if not ours:
+    if not ours and path.parent.name not in WITHOUT_PODS:
         problem(f"{where}: no container of ours in it")
+
+
+def check_text(where, text):
+    """Manifests that a program has written."""
+    with tempfile.TemporaryDirectory(dir=ROOT / "target") as scratch:
+        path = pathlib.Path(scratch, f"{where}.yaml".replace("/", "-").replace(" ", "-"))
+        path.write_text(text)
+        check_kubernetes(path)
+        return yaml.safe_load_all(text)
+
+
+def check_additions():
+    """What `inject` and the kustomize components make of an app: both the same, and both good."""
+    with tempfile.TemporaryDirectory() as scratch:
+        app = pathlib.Path(scratch, "app.yaml")
+        app.write_text(APP)
+        for name in PORTS:
+            for form in ([], ["--plain"]):
+                what = " ".join(["inject", name, *form])
+                made = subprocess.run([BINARIES / "inject", "--with-config", f"--sidecars={name}", *form, app], capture_output=True, text=True)
+                if made.returncode:
+                    problem(what, made.stderr)
+                else:
+                    check_text(what, made.stdout)
+        if not shutil.which("kubectl"):
+            return
+        shutil.copytree(ROOT / "manifests", pathlib.Path(scratch, "manifests"))
+        for name in PORTS:
+            pathlib.Path(scratch, "kustomization.yaml").write_text(f"resources: [app.yaml]\ncomponents: [manifests/{name}/component]\n")
+            made = subprocess.run(["kubectl", "kustomize", scratch], capture_output=True, text=True)
+            if made.returncode:
+                problem(f"kustomize {name}", made.stderr)
+            else:
+                check_text(f"kustomize {name}", made.stdout)
 
 
 def check_compose(path):
@@ -305,7 +365,11 @@ def check_compose(path):
             "env": [{"name": key, "value": str(value)} for key, value in (service.get("environment") or {}).items()],
             "volumeMounts": [{"name": mount[1], "mountPath": mount[1]} for mount in mounts],
         }
-        check_ours(where, container, {"volumes": [{"name": mount[1]} for mount in mounts]}, {})
+        # A directory of this one is as good as a ConfigMap.
+        own = {source: path.parent / source for source, *_ in mounts if (path.parent / source).is_dir()}
+        sources = {("ConfigMap", source): {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()} for source, folder in own.items()}
+        volumes = [{"name": at} | ({"configMap": {"name": source}} if source in own else {}) for source, at, *_ in mounts]
+        check_ours(where, container, {"volumes": volumes}, sources)
 
 
 def check_page(path):
@@ -354,8 +418,7 @@ def main():
             check_compose(path)
         elif is_kubernetes(path):
             check_kubernetes(path)
-        elif shutil.which("kubectl"):
-            run(f"{path.relative_to(ROOT)}: kubectl kustomize", ["kubectl", "kustomize", path.parent])
+    check_additions()
     for path in sorted((ROOT / "docs/examples").glob("*.yaml")):
         check_file(f"{path.relative_to(ROOT)}: --check-config", BINARIES / path.stem, path.read_text())
     for path in sorted((ROOT / "docs").glob("*.md")):

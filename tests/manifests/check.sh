@@ -22,6 +22,7 @@ if [ -z "${PILLION_BIN:-}" ]; then
       cargo build --quiet --locked --package "$name"
     fi
   done
+  cargo build --quiet --locked --package inject
   PILLION_BIN=$target/debug
 fi
 

@@ -23,7 +23,7 @@ const LIBRARIES: &[(&str, &[&str])] = &[
 const TEST_KIT: (&str, &[&str]) = ("test-kit", &["common", "values", "tls"]);
 
 /// Programs for developers. They may use any library, and the kit outside tests as well.
-const PROGRAMS: &[&str] = &["demo", "bench"];
+const PROGRAMS: &[&str] = &["demo", "bench", "inject"];
 
 pub fn problems(packages: &[Package]) -> Vec<String> {
     let sidecars: Vec<_> = packages.iter().filter(|p| p.is_sidecar()).map(|p| p.name.as_str()).collect();
