@@ -18,6 +18,7 @@ import yaml
 
 ROOT = pathlib.Path.cwd()
 BINARIES = pathlib.Path(sys.argv[1]).resolve()
+KUSTOMIZE = pathlib.Path(sys.argv[2]).resolve()
 TOOLS = pathlib.Path(sys.executable).parent
 SCHEMA = "1.37"
 PREFIX = "pillion/"
@@ -327,12 +328,10 @@ def check_additions():
                     problem(what, made.stderr)
                 else:
                     check_text(what, made.stdout)
-        if not shutil.which("kubectl"):
-            return
         shutil.copytree(ROOT / "manifests", pathlib.Path(scratch, "manifests"))
         for name in PORTS:
             pathlib.Path(scratch, "kustomization.yaml").write_text(f"resources: [app.yaml]\ncomponents: [manifests/{name}/component]\n")
-            made = subprocess.run(["kubectl", "kustomize", scratch], capture_output=True, text=True)
+            made = subprocess.run([KUSTOMIZE, "build", scratch], capture_output=True, text=True)
             if made.returncode:
                 problem(f"kustomize {name}", made.stderr)
             else:

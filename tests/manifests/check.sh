@@ -14,6 +14,13 @@ if [ ! -e "$stamp" ]; then
   touch "$stamp"
 fi
 
+# Kustomize is a Go module; what kubectl brings is the same.
+kustomize=$target/servers/kustomize
+if [ ! -e "$kustomize" ]; then
+  mkdir -p "$target/servers"
+  GOBIN=$(realpath "$target/servers") go install sigs.k8s.io/kustomize/kustomize/v5@v5.7.1
+fi
+
 # PILLION_BIN names a directory with binaries that exist already.
 if [ -z "${PILLION_BIN:-}" ]; then
   for folder in manifests/*/; do
@@ -26,4 +33,4 @@ if [ -z "${PILLION_BIN:-}" ]; then
   PILLION_BIN=$target/debug
 fi
 
-exec "$venv/bin/python" tests/manifests/check.py "$PILLION_BIN"
+exec "$venv/bin/python" tests/manifests/check.py "$PILLION_BIN" "$kustomize"
