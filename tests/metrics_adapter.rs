@@ -17,6 +17,8 @@ mod guard;
 mod peer;
 #[path = "metrics_adapter/poison.rs"]
 mod poison;
+#[path = "metrics_adapter/relabeling.rs"]
+mod relabeling;
 #[path = "metrics_adapter/relays.rs"]
 mod relays;
 #[path = "metrics_adapter/reloads.rs"]

@@ -20,6 +20,10 @@ mod h2_cases;
 mod life;
 #[path = "reverse_proxy_http/overload.rs"]
 mod overload;
+#[path = "reverse_proxy_http/rfc.rs"]
+mod rfc;
+#[path = "reverse_proxy_http/rfc_rules.rs"]
+mod rfc_rules;
 #[path = "reverse_proxy_http/rotation.rs"]
 mod rotation;
 #[path = "reverse_proxy_http/smuggling.rs"]

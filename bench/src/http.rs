@@ -13,15 +13,21 @@ pub(crate) fn says_ok(port: u16, path: &str) -> bool {
     ask(port, path).is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200") || answer.starts_with(b"HTTP/1.0 200"))
 }
 
-/// A whole body, however long it takes. As HTTP/1.0, which has no chunks.
+/// A whole body as text, however long it takes.
 pub(crate) fn get(port: u16, path: &str) -> Result<String, String> {
-    let whole = || -> io::Result<String> {
+    String::from_utf8(body(port, path, "")?).map_err(|error| format!("{path}: {error}"))
+}
+
+/// A whole body. As HTTP/1.0, which has no chunks. Headers are whole lines.
+pub(crate) fn body(port: u16, path: &str, headers: &str) -> Result<Vec<u8>, String> {
+    let whole = || -> io::Result<Vec<u8>> {
         let mut stream = connect(port)?;
         stream.set_read_timeout(Some(PATIENCE * 6))?;
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: bench\r\n\r\n")?;
-        let mut text = String::new();
-        stream.read_to_string(&mut text)?;
-        Ok(text.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default())
+        write!(stream, "GET {path} HTTP/1.0\r\nHost: bench\r\n{headers}\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let head = answer.windows(4).position(|window| window == b"\r\n\r\n");
+        Ok(head.map(|end| answer.split_off(end + 4)).unwrap_or_default())
     };
     whole().map_err(|error| format!("{path}: {error}"))
 }

@@ -10,6 +10,7 @@ mod built;
 mod configmap;
 mod corpus;
 mod footprint;
+mod guarding;
 mod hook;
 mod http;
 mod index;
@@ -44,12 +45,17 @@ enum Bench {
     MetricsAdapter(statsd::Options),
     /// What a proxy costs, beside NGINX with the same nginx.conf, HAProxy and Envoy
     ReverseProxy(proxying::Options),
+    /// What signing people in and letting them through costs, beside oauth2-proxy with the same flags
+    AuthProxy(guarding::Options),
     /// The app behind the proxies that are measured
     #[command(hide = true)]
     Upstream {
         #[arg(long)]
         port: u16,
     },
+    /// Clients that open a connection with TLS for each request
+    #[command(hide = true)]
+    Handshakes(proxying::handshakes::Options),
     /// A receiver of logs that forgets them, to measure a shipper with
     Sink {
         #[arg(long, default_value_t = 9200)]
@@ -64,7 +70,9 @@ fn main() -> ExitCode {
         Bench::LogShipper(options) => log_shipper(&options),
         Bench::MetricsAdapter(options) => metrics_adapter(&options),
         Bench::ReverseProxy(options) => reverse_proxy(&options),
+        Bench::AuthProxy(options) => auth_proxy(&options),
         Bench::Upstream { port } => proxying::upstream::run(port),
+        Bench::Handshakes(options) => proxying::handshakes::run(&options),
         Bench::Sink { port } => sink::run(port),
     };
     match result {
@@ -100,4 +108,10 @@ fn reverse_proxy(options: &proxying::Options) -> Result<(), String> {
     let ours = built::binary("reverse-proxy", options.bin.as_deref())?;
     machine::print();
     proxying::run(options, &ours)
+}
+
+fn auth_proxy(options: &guarding::Options) -> Result<(), String> {
+    let ours = built::binary("auth-proxy", options.bin.as_deref())?;
+    machine::print();
+    guarding::run(options, &ours)
 }

@@ -1,5 +1,8 @@
 //! metrics-adapter beside statsd_exporter: the same flags, the same packets, one after the other.
 
+mod scrapes;
+mod soak;
+
 use std::{
     net::TcpListener,
     path::{Path, PathBuf},
@@ -11,7 +14,7 @@ use std::{
 use crate::{
     http, procfs,
     quota::Quota,
-    stats::{mib, millis, percentile},
+    stats::mib,
     statsd_load::{Load, Sender, Shape},
     table::Table,
     tools,
@@ -27,14 +30,17 @@ pub(crate) struct Options {
     statsd_exporter: Option<PathBuf>,
     /// How long each load is kept up
     #[arg(long, value_name = "SECONDS", default_value = "5")]
-    seconds: u64,
-    /// Only what has this word in its name: cpu, quota, memory, scrape
+    pub(crate) seconds: u64,
+    /// Only what has this word in its name: cpu, quota, memory, scrape; or soak, which is not there otherwise
     #[arg(long, value_name = "WORD", default_value = "")]
     only: String,
+    /// How long soak takes
+    #[arg(long, value_name = "MINUTES", default_value = "10")]
+    pub(crate) minutes: u64,
 }
 
 /// A program that takes statsd_exporter's flags.
-struct Program {
+pub(crate) struct Program {
     name: &'static str,
     path: PathBuf,
     dialect: bool,
@@ -45,7 +51,10 @@ pub(crate) fn run(options: &Options, ours: &Path) -> Result<(), String> {
     let how = "go install github.com/prometheus/statsd_exporter@v0.30.0";
     let peer = tools::found("statsd_exporter", options.statsd_exporter.as_deref(), how);
     programs.extend(peer.map(|path| Program { name: "statsd_exporter", path, dialect: false }));
-    let parts: [(&str, Part); 4] = [("cpu", cpu), ("quota", quota), ("memory", memory), ("scrape", scrape)];
+    if options.only == "soak" {
+        return soak::run(options, &programs);
+    }
+    let parts: [(&str, Part); 4] = [("cpu", cpu), ("quota", quota), ("memory", memory), ("scrape", scrapes::run)];
     parts.iter().filter(|(name, _)| name.contains(&options.only)).try_for_each(|(_, part)| part(options, &programs))
 }
 
@@ -61,10 +70,10 @@ struct Running {
 
 impl Program {
     fn start(&self) -> Result<Running, String> {
-        self.start_in(None)
+        self.start_in(None, None)
     }
 
-    fn start_in(&self, quota: Option<Quota>) -> Result<Running, String> {
+    fn start_in(&self, quota: Option<Quota>, mapping: Option<&Path>) -> Result<Running, String> {
         let (udp, web) = (free_port()?, free_port()?);
         let mut command = Command::new(&self.path);
         if self.dialect {
@@ -75,6 +84,7 @@ impl Program {
             "--statsd.listen-tcp=".to_owned(),
             format!("--web.listen-address=127.0.0.1:{web}"),
         ]);
+        command.args(mapping.map(|file| format!("--statsd.mapping-config={}", file.display())));
         command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| format!("{}: {error}", self.name))?;
         let running = Running { child, udp, web, quota };
@@ -204,7 +214,7 @@ fn quota(options: &Options, programs: &[Program]) -> Result<(), String> {
                     return Ok(());
                 }
             };
-            let cost = program.start_in(Some(quota))?.under(load, options.seconds)?;
+            let cost = program.start_in(Some(quota), None)?.under(load, options.seconds)?;
             table.row(vec![(*name).into(), program.name.into(), cost.lost(), format!("{:.1}", mib(cost.rss))]);
         }
     }
@@ -238,49 +248,5 @@ fn memory(_options: &Options, programs: &[Program]) -> Result<(), String> {
         }
     }
     table.print("Memory");
-    Ok(())
-}
-
-fn scrape(options: &Options, programs: &[Program]) -> Result<(), String> {
-    let mut table =
-        Table::new(&["program", "scrape alone ms", "MiB", "scrape under load ms", "lost at 100,000 lines/s"]);
-    let load = Load::new(100_000, 20, 100_000, Shape::Counters);
-    for program in programs {
-        let running = program.start()?;
-        let mut sender = Sender::new(running.udp, &load)?;
-        (0..2).try_for_each(|_| sender.once(&load))?;
-        let before = running.lines_at_last()?;
-        let timed = || {
-            let begun = Instant::now();
-            running.scrape().map(|text| (begun.elapsed(), text.len()))
-        };
-        let alone: Vec<_> = (0..5).map(|_| timed()).collect::<Result<_, _>>()?;
-        let size = alone.first().map_or(0, |(_, size)| *size);
-        let alone: Vec<_> = alone.into_iter().map(|(time, _)| time).collect();
-        let time = Duration::from_secs(options.seconds.max(3));
-        let (sent, busy) = std::thread::scope(|scope| {
-            let sending = scope.spawn(|| sender.send(&load, time));
-            let begun = Instant::now();
-            let mut busy = Vec::new();
-            while begun.elapsed() < time {
-                let round = Instant::now();
-                busy.push(timed().map(|(time, _)| time)?);
-                sleep(Duration::from_secs(1).saturating_sub(round.elapsed()));
-            }
-            let sent = sending.join().map_err(|_| "the sender panicked".to_owned())??;
-            Ok::<_, String>((sent, busy))
-        })?;
-        let lost = sent.saturating_sub(running.lines_at_last()? - before);
-        let shown =
-            |times: &[Duration]| percentile(times, 50).map_or("-".into(), |time| format!("{:.1}", millis(time)));
-        table.row(vec![
-            program.name.into(),
-            shown(&alone),
-            format!("{:.1}", size as f64 / f64::from(1 << 20)),
-            shown(&busy),
-            format!("{:.2} %", lost as f64 * 100.0 / sent.max(1) as f64),
-        ]);
-    }
-    table.print("Scrapes of 100,000 counters");
     Ok(())
 }

@@ -12,6 +12,31 @@ pub(crate) struct World {
     pub(crate) proxy: Sidecar,
 }
 
+fn started(provider: &OpenId, app: &HookServer, more: &[&str]) -> Sidecar {
+    let fixed = [
+        "--provider=oidc".into(),
+        format!("--oidc-issuer-url={}", provider.issuer()),
+        format!("--upstream=http://{}", app.addr()),
+        "--http-address=127.0.0.1:0".into(),
+        format!("--client-id={}", OpenId::CLIENT),
+        format!("--client-secret={}", OpenId::SECRET),
+    ];
+    let mut args: Vec<&str> = vec!["oauth2-proxy"];
+    let own_app = more.iter().any(|arg| arg.starts_with("--upstream=static"));
+    args.extend(fixed.iter().map(String::as_str).filter(|arg| !(own_app && arg.starts_with("--upstream"))));
+    if !more.iter().any(|arg| arg.starts_with("--email-domain")) {
+        args.push("--email-domain=mycompany.com");
+    }
+    args.extend(more);
+    let has_secret = more.iter().any(|arg| arg.starts_with("--cookie-secret"));
+    Sidecar::start(env!("CARGO_BIN_EXE_auth-proxy"))
+        .own_admin()
+        .args(args)
+        .env("OAUTH2_PROXY_COOKIE_SECRET", if has_secret { "" } else { COOKIE_SECRET })
+        .env("SIDECAR_ADMIN_ADDR", "127.0.0.1:0")
+        .spawn()
+}
+
 impl World {
     pub(crate) fn new(more: &[&str]) -> Self {
         Self::with(OpenId::start(), more)
@@ -19,29 +44,13 @@ impl World {
 
     pub(crate) fn with(provider: OpenId, more: &[&str]) -> Self {
         let app = HookServer::start();
-        let fixed = [
-            "--provider=oidc".into(),
-            format!("--oidc-issuer-url={}", provider.issuer()),
-            format!("--upstream=http://{}", app.addr()),
-            "--http-address=127.0.0.1:0".into(),
-            format!("--client-id={}", OpenId::CLIENT),
-            format!("--client-secret={}", OpenId::SECRET),
-        ];
-        let mut args: Vec<&str> = vec!["oauth2-proxy"];
-        args.extend(fixed.iter().map(String::as_str));
-        for (flag, value) in [("--email-domain", "--email-domain=mycompany.com"), ("--cookie-secret", "")] {
-            if !value.is_empty() && !more.iter().any(|arg| arg.starts_with(flag)) {
-                args.push(value);
-            }
-        }
-        args.extend(more);
-        let proxy = Sidecar::start(env!("CARGO_BIN_EXE_auth-proxy"))
-            .own_admin()
-            .args(args)
-            .env("OAUTH2_PROXY_COOKIE_SECRET", COOKIE_SECRET)
-            .env("SIDECAR_ADMIN_ADDR", "127.0.0.1:0")
-            .spawn();
+        let proxy = started(&provider, &app, more);
         Self { provider, app, proxy }
+    }
+
+    /// Another one beside it, with the same provider and the same app.
+    pub(crate) fn replica(&self, more: &[&str]) -> Sidecar {
+        started(&self.provider, &self.app, more)
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -49,7 +58,7 @@ impl World {
     }
 
     pub(crate) fn browser(&self) -> Browser {
-        Browser { addr: self.addr(), cookies: BTreeMap::new(), set: Vec::new() }
+        Browser::new(&self.proxy)
     }
 
     /// With a file of ours; `{issuer}`, `{app}` and `{dir}` in it are filled in.
@@ -78,6 +87,11 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
+    pub(crate) fn new(proxy: &Sidecar) -> Self {
+        let addr = ([127, 0, 0, 1], proxy.port_of("proxy")).into();
+        Self { addr, cookies: BTreeMap::new(), set: Vec::new() }
+    }
+
     #[track_caller]
     pub(crate) fn get(&mut self, path: &str) -> http::Response {
         self.ask("GET", path, &[("Accept", "text/html")])
@@ -85,13 +99,18 @@ impl Browser {
 
     #[track_caller]
     pub(crate) fn ask(&mut self, method: &str, path: &str, headers: &[(&str, &str)]) -> http::Response {
+        self.send(method, path, headers, "")
+    }
+
+    #[track_caller]
+    fn send(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> http::Response {
         let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
         let cookies = cookies.join("; ");
         let mut headers = headers.to_vec();
         if !cookies.is_empty() {
             headers.push(("Cookie", &cookies));
         }
-        let answer = http::request(self.addr, method, path, &headers, "").unwrap();
+        let answer = http::request(self.addr, method, path, &headers, body).unwrap();
         let lines = answer.headers.iter().filter(|(name, _)| name == "set-cookie");
         self.set = lines.map(|(_, line)| line.clone()).collect();
         for line in &self.set {
@@ -103,6 +122,17 @@ impl Browser {
             }
         }
         answer
+    }
+
+    /// The same browser at another address.
+    pub(crate) fn at(&self, proxy: &Sidecar) -> Self {
+        Self { addr: ([127, 0, 0, 1], proxy.port_of("proxy")).into(), ..self.clone() }
+    }
+
+    #[track_caller]
+    pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], form: &[(&str, &str)]) -> http::Response {
+        let pairs: Vec<_> = form.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect();
+        self.send("POST", path, headers, &pairs.join("&"))
     }
 
     /// To the provider, and back to the address that it sends us to, without asking for that.

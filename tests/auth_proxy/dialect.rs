@@ -91,7 +91,7 @@ fn every_mistake_is_said_at_once_and_what_cannot_be_done_is_refused_by_name() {
         "--client-secret: required",
         "--cookie-secret: required",
         "--email-domain: required",
-        "--session-store-type: only \"cookie\"",
+        "--redis-connection-url: required by --session-store-type=redis",
         "--cookie-samesite: none asks for --cookie-secure",
         "--skip-auth-route \"(\"",
     ] {
@@ -117,4 +117,58 @@ fn a_file_is_read_with_its_usual_slips() {
     let output =
         run(&["-http-address=127.0.0.1:0", "-email-domain=x.y"], Some(&good.replace("github_org", "github_team")));
     assert!(output.stderr.contains("--github-team \"x\": expected --github-org"), "{}", output.stderr);
+}
+
+#[test]
+fn what_is_not_supported_is_refused_with_the_reason() {
+    let good = ["--client-id=a", "--client-secret=b", "--email-domain=*", "--cookie-secret=0123456789abcdef"];
+    for (flags, text) in [
+        (vec!["--redis-use-cluster"], "--redis-use-cluster: not supported by auth-proxy: one server, or sentinels"),
+        (vec!["--custom-templates-dir=/x"], "--custom-templates-dir: not supported by auth-proxy: templates"),
+        (
+            vec!["--google-group=x"],
+            "groups of Google: expected the key of a service account and the address of an admin",
+        ),
+        (
+            vec!["--google-target-principal=x"],
+            "--google-target-principal: not supported by auth-proxy: groups are asked",
+        ),
+        (vec!["--provider=login.gov"], "--provider \"login.gov\": not supported by auth-proxy: it asks for a proof"),
+        (vec!["--provider=keycloak"], "use --provider=keycloak-oidc"),
+        (vec!["--provider=nobody"], "--provider \"nobody\": expected adfs, azure"),
+        (vec!["--provider=gitea"], "expected the address of the server: --login-url"),
+        (vec!["--redis-connection-url=redis://x"], "--redis-connection-url: expected --session-store-type=redis"),
+        (
+            vec!["--session-store-type=redis", "--redis-connection-url=http://:topsecret@x"],
+            "--redis-connection-url: expected redis://host:port/database",
+        ),
+        (vec!["--session-store-type=memory"], "--session-store-type \"memory\": expected cookie or redis"),
+        (vec!["--custom-sign-in-logo=https://x/y.png"], "--custom-sign-in-logo: expected a file"),
+        (vec!["--auth-request-response-mode=fragment"], "expected query or form_post"),
+        (vec!["--auth-request-response-mode=form_post", "--cookie-secure=false"], "none asks for --cookie-secure"),
+        (vec!["--provider=gitlab", "--gitlab-project=a/b=x"], "expected PATH or PATH=LEVEL"),
+        (vec!["--github-repo=a/b"], "--github-repo: expected --provider=github"),
+        (vec!["--entra-id-allowed-tenant=x"], "--entra-id-allowed-tenant: expected --provider=entra-id"),
+    ] {
+        let output = run(&[&good[..], &flags].concat(), None);
+        assert!(matches!(output.code, 64 | 78), "{flags:?}: {}", output.stderr);
+        assert!(output.stderr.contains(text) && !output.stderr.contains("topsecret"), "{text}:\n{}", output.stderr);
+    }
+    for flags in [
+        vec!["--provider=entra-id", "--azure-tenant=common", "--entra-id-allowed-tenant=aaa"],
+        vec!["--provider=azure", "--azure-tenant=8d9a7c5e-1111-2222-3333-444455556666", "--resource=https://x"],
+        vec!["--provider=gitlab", "--gitlab-project=a/b=30", "--gitlab-group=c"],
+        vec!["--provider=github", "--github-repo=a/b", "--github-token=t"],
+        vec![
+            "--session-store-type=redis",
+            "--redis-use-sentinel",
+            "--redis-sentinel-master-name=m",
+            "--redis-sentinel-connection-urls=redis://a:1,redis://b:2",
+            "--redis-sentinel-password=p",
+            "--redis-connection-idle-timeout=30",
+        ],
+    ] {
+        let output = run(&[&good[..], &flags].concat(), None);
+        assert_eq!(output.code, 0, "{flags:?}: {}", output.stderr);
+    }
 }

@@ -1,11 +1,14 @@
 //! People who sign in: from the page to the app and out again.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
-use test_kit::{OpenId, PATIENCE, eventually};
+use test_kit::{OpenId, PATIENCE, Reply, TempDir, eventually};
 
-use crate::browser::World;
+use crate::browser::{Browser, World};
 
 #[test]
 fn a_login_ends_where_it_began_and_the_app_is_told_who_it_is() {
@@ -136,4 +139,100 @@ fn a_provider_that_is_down_keeps_nobody_from_starting_and_is_found_when_it_is_ba
     assert_eq!(browser.get("/oauth2/start").status, 503);
     world.provider.set_down(false);
     assert!(eventually(PATIENCE, || browser.get("/oauth2/start").status == 302));
+}
+
+#[test]
+fn a_cookie_secret_is_replaced_and_nobody_has_to_sign_in_again() {
+    let (old, new) = ("0123456789abcdef0123456789abcdef", "fedcba9876543210fedcba9876543210");
+    let dir = TempDir::new();
+    let file = format!("--cookie-secret-file={}", dir.put("secret", old));
+    let world = World::new(&[&file]);
+    let mut browser = world.browser();
+    browser.sign_in("/");
+    // The new one first; sessions of the old one are good as long as it is in the file.
+    dir.put("secret", format!("{new}\n{old}\n"));
+    let reloaded = world.replica(&[&file]);
+    assert_eq!(browser.at(&reloaded).get("/").status, 200);
+    let mut fresh = Browser::new(&reloaded);
+    fresh.sign_in("/");
+    dir.put("secret", new);
+    let later = world.replica(&[&file]);
+    assert_eq!((fresh.at(&later).get("/").status, browser.at(&later).get("/").status), (200, 403));
+}
+
+#[test]
+fn the_domain_of_cookies_is_the_longest_that_fits_the_host() {
+    let world =
+        World::new(&["--cookie-domain=.example.org,app.example.org", "--cookie-path=/oauth2", "--reverse-proxy"]);
+    for (host, domain) in [
+        ("app.example.org", Some("app.example.org")),
+        ("x.example.org:80", Some("example.org")),
+        ("evilexample.org", None),
+    ] {
+        let answer = world.browser().ask("GET", "/oauth2/start", &[("X-Forwarded-Host", host)]);
+        let line = answer.header("set-cookie").unwrap();
+        let said = line.split("; Domain=").nth(1).map(|rest| rest.split(';').next().unwrap());
+        assert!(said == domain && line.contains("; Path=/oauth2;"), "{line}");
+    }
+}
+
+#[test]
+fn clients_are_told_who_they_are_where_that_was_asked_for() {
+    let flags = ["--set-xauthrequest", "--pass-access-token", "--set-basic-auth", "--basic-auth-password=shared"];
+    let world = World::new(&flags);
+    world.app.answer([Reply::Header(200, "X-Auth-Request-User", "somebody else".into())]);
+    let mut browser = world.browser();
+    browser.sign_in("/");
+    let answer = browser.get("/");
+    let users: Vec<_> = answer.headers.iter().filter(|(name, _)| name == "x-auth-request-user").collect();
+    assert_eq!(users.len(), 1, "{users:?}");
+    for (name, value) in [
+        ("x-auth-request-user", "alice-id"),
+        ("x-auth-request-email", "alice@mycompany.com"),
+        ("x-auth-request-preferred-username", "alice"),
+        ("x-auth-request-groups", "staff,dev"),
+        ("authorization", "Basic YWxpY2UtaWQ6c2hhcmVk"),
+    ] {
+        assert_eq!(answer.header(name), Some(value), "{name}");
+    }
+    assert!(answer.header("x-auth-request-access-token").unwrap().starts_with("access-"));
+    let world = World::new(&[]);
+    let mut browser = world.browser();
+    browser.sign_in("/");
+    assert!(browser.get("/").headers.iter().all(|(name, _)| !name.starts_with("x-auth-request")));
+}
+
+#[test]
+fn a_provider_that_hangs_holds_nobody_up_who_can_go_on() {
+    let world = World::new(&["--cookie-refresh=1s"]);
+    let (mut alice, mut other) = (world.browser(), world.browser());
+    alice.sign_in("/");
+    world.provider.delay(Duration::from_secs(4));
+    let before = world.provider.asked("/token");
+    // Who finds that the session is due waits for the provider.
+    let mut first = alice.clone();
+    let asked = thread::spawn(move || {
+        eventually(PATIENCE, || {
+            let began = Instant::now();
+            first.get("/").status == 200 && began.elapsed() > Duration::from_secs(3)
+        })
+    });
+    assert!(eventually(PATIENCE, || world.provider.asked("/token") > before));
+    let began = Instant::now();
+    assert_eq!(alice.get("/oauth2/userinfo").status, 200);
+    assert_eq!(other.get("/").status, 403);
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert!(asked.join().unwrap());
+}
+
+#[test]
+fn a_minimal_cookie_has_no_tokens_that_nobody_needs() {
+    let length = |flags: &[&str]| {
+        let world = World::new(flags);
+        let mut browser = world.browser();
+        browser.sign_in("/");
+        assert_eq!(browser.get("/").status, 200);
+        browser.cookies.values().map(String::len).sum::<usize>()
+    };
+    assert!(length(&["--session-cookie-minimal"]) + 300 < length(&[]));
 }

@@ -124,13 +124,16 @@ fn a_session_by_password_ends_with_its_user() {
     let users = dir.put("users", "sha:{SHA}PDUC6jG3V40qqE4XqHRFLkyoMVM=\n");
     let world = World::new(&[&format!("--htpasswd-file={users}"), "--htpasswd-user-group=locals"]);
     let mut browser = world.browser();
-    assert!(browser.get("/").body.contains("/oauth2/basic?rd=%2F"));
+    assert!(browser.get("/").body.contains("<form method=\"post\" action=\"/oauth2/sign_in\">"));
     assert_eq!(browser.get("/oauth2/basic?rd=/x").status, 401);
     let answer = browser.ask("GET", "/oauth2/basic?rd=/x", &[("Authorization", RIGHT)]);
     assert_eq!((answer.status, answer.header("location")), (302, Some("/x")));
     assert_eq!(browser.get("/x").status, 200);
     let seen = world.seen();
     assert_eq!((seen.header("x-forwarded-user"), seen.header("x-forwarded-groups")), (Some("sha"), Some("locals")));
+    let mut other = browser.clone();
+    dir.put("users", "sha:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=\n");
+    assert!(eventually(PATIENCE, || other.get("/x").status == 403), "another password is the end of it as well");
     dir.put("users", "another:{SHA}PDUC6jG3V40qqE4XqHRFLkyoMVM=\n");
     assert!(eventually(PATIENCE, || browser.get("/x").status == 403));
 }

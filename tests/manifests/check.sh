@@ -33,4 +33,5 @@ if [ -z "${PILLION_BIN:-}" ]; then
   PILLION_BIN=$target/debug
 fi
 
-exec "$venv/bin/python" tests/manifests/check.py "$PILLION_BIN" "$kustomize"
+"$venv/bin/python" tests/manifests/check.py "$PILLION_BIN" "$kustomize"
+exec "$venv/bin/python" tests/manifests/monitoring.py "$PILLION_BIN" "$kustomize"

@@ -35,12 +35,12 @@ fn every_flag_is_taken_and_those_without_effect_are_named() {
         .args([&format!("--statsd.listen-unixgram={}", socket.display())])
         .args(["--statsd.unixsocket-mode=700", "--statsd.read-buffer=65536", "--statsd.cache-size=10"])
         .args(["--statsd.cache-type=random", "--statsd.event-queue-size=5", "--statsd.event-flush-threshold=2"])
-        .args(["--statsd.event-flush-interval=20ms", "--debug.dump-fsm=", "--statsd.udp-packet-queue-size", "7"])
+        .args(["--statsd.event-flush-interval=20ms", "--statsd.udp-packet-queue-size", "7"])
         .args(["--no-statsd.parse-signalfx-tags", "--statsd.parse-librato-tags", "--log.level=debug"])
         .args(["--log.format=json", "--statsd.relay.packet-length=100", "--no-web.enable-lifecycle"])
         .spawn();
     sidecar.wait_message("ready");
-    for flag in ["--statsd.cache-size", "--statsd.udp-packet-queue-size", "--debug.dump-fsm"] {
+    for flag in ["--statsd.cache-size", "--statsd.udp-packet-queue-size"] {
         sidecar.wait_log(|line| line.field("flag") == flag);
     }
     UnixDatagram::unbound().unwrap().send_to(b"a[b=c]:1|c", &socket).unwrap();
@@ -95,4 +95,40 @@ fn explain_says_how_a_line_is_read() {
     assert_eq!(output.code, 0, "{}", output.stderr);
     assert!(output.stdout.contains(r#"hits_total{who="me",x="y"}"#), "{}", output.stdout);
     assert!(output.stdout.contains("malformed_line"), "{}", output.stdout);
+}
+
+/// Paths through the drawing, from the start, as the parts on their way; and how each state is coloured.
+fn paths(drawing: &str) -> Vec<String> {
+    let mut ways = std::collections::BTreeMap::from([("0".to_owned(), String::new())]);
+    let mut found = Vec::new();
+    for line in drawing.lines() {
+        if let Some((from, rest)) = line.split_once(" -> ") {
+            let (to, label) = rest.split_once("  [label = ").unwrap();
+            let way = format!("{}/{}", ways[from], label.trim_matches(|char| "\"];".contains(char)));
+            found.push(way.clone());
+            ways.insert(to.to_owned(), way);
+        } else if let Some((state, colours)) = line.split_once(" [color=") {
+            found.push(format!("{} {colours}", ways[state]));
+        }
+    }
+    found.sort();
+    found
+}
+
+#[test]
+fn the_tree_of_globs_is_drawn_as_the_peer_draws_its_own() {
+    let dir = TempDir::new();
+    let mapping = dir.put(
+        "m.yaml",
+        "mappings:\n- {match: a.*.c, name: x}\n- {match: a.b, name: y, match_metric_type: gauge}\n- {match: a.*, name: z}\n",
+    );
+    let drawing = dir.join("fsm.dot").display().to_string();
+    let flags = [format!("--statsd.mapping-config={mapping}"), format!("--debug.dump-fsm={drawing}")];
+    assert_eq!(peer().args(flags).args(["--check-config"]).run().code, 0);
+    let text = std::fs::read_to_string(&drawing).unwrap();
+    let (begin, end) =
+        ("digraph g {\nrankdir=LR\nnode [ label=\"\",style=filled,", "0 [color=\"#a94442\",fillcolor=\"#f2dede\"];\n}");
+    assert!(text.starts_with(begin) && text.ends_with(end), "{text}");
+    let fixture = concat!(env!("CARGO_MANIFEST_DIR"), "/../../tests/fixtures/metrics-adapter/fsm.dot");
+    assert_eq!(paths(&text), paths(&std::fs::read_to_string(fixture).unwrap()));
 }

@@ -136,3 +136,54 @@ fn the_flag_of_other_exporters_guards_the_peers_port_too() {
     assert_eq!(status(&sidecar, "/metrics", &[]), 401);
     assert_eq!(status(&sidecar, "/metrics", &[("Authorization", "Basic YWRhOnNlY3JldA==")]), 200);
 }
+
+#[test]
+fn the_health_check_comes_in_by_tls_and_with_a_password() {
+    let (dir, authority) = (TempDir::new(), Authority::new("ours"));
+    // Neither this machine's name nor an authority that anybody here trusts.
+    put(&dir, "server", &authority.server(&["metrics.example"]));
+    put(&dir, "other", &authority.server(&["metrics.example"]));
+    let password = dir.put("password", "secret\n");
+    let tls = |name: &str| format!("tls_server_config: {{cert_file: {name}.crt, key_file: {name}.key}}\n");
+    let file = dir.put("web.yaml", format!("{}basic_auth_users: {{ada: {HASH}}}\n", tls("server")));
+    let sidecar = start(&file);
+    let admin = sidecar.admin().to_string();
+    let check = |file: &str, more: &[&str]| {
+        let asked = ["healthcheck", "--admin-addr", &admin, "--web-config", file];
+        let output = adapter().own_admin().args(asked).args(more.iter().copied()).run();
+        (output.code, output.stderr)
+    };
+    let known = ["--user", "ada", "--password-file", &password];
+    assert_eq!(check(&file, &known), (0, String::new()));
+    assert_eq!(check(&file, &[&known[..], &["--live"]].concat()).0, 0);
+    let (code, said) = check(&file, &[]);
+    assert!(code == 1 && said.contains("answered 401") && said.contains("--password-file"), "{code}: {said}");
+    // Whoever has another certificate is not told the password.
+    let (code, said) = check(&dir.put("other.yaml", tls("other")), &known);
+    assert!(code == 1 && said.contains("does not show the certificate in"), "{code}: {said}");
+}
+
+#[test]
+fn the_health_check_shows_a_certificate_where_one_is_asked_for() {
+    let (dir, authority) = (TempDir::new(), Authority::new("ours"));
+    dir.put("ca.crt", authority.pem());
+    put(&dir, "server", &authority.server(&["localhost"]));
+    let client = put(&dir, "client", &authority.client_with("check", &["check.test"]));
+    let asks = |kind: &str| {
+        let tls = "tls_server_config:\n  cert_file: server.crt\n  key_file: server.key\n";
+        format!("{tls}  client_auth_type: {kind}\n")
+    };
+    let verified = format!("{}  client_ca_file: ca.crt\n", asks("RequireAndVerifyClientCert"));
+    for (text, own, other) in [(asks("RequireAnyClientCert"), 0, 0), (verified, 1, 0)] {
+        let file = dir.put("web.yaml", text);
+        let sidecar = start(&file);
+        let admin = sidecar.admin().to_string();
+        let check = |more: &[&str]| {
+            let asked = ["healthcheck", "--admin-addr", &admin, "--web-config", &file];
+            adapter().own_admin().args(asked).args(more.iter().copied()).run().code
+        };
+        assert_eq!(check(&[]), own);
+        let (certificate, key) = (client.certificate.display().to_string(), client.key.display().to_string());
+        assert_eq!(check(&["--cert", &certificate, "--key", &key]), other);
+    }
+}

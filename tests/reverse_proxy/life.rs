@@ -91,6 +91,29 @@ fn drain_is_for_what_comes_in_and_what_goes_out_goes_on() {
 }
 
 #[test]
+fn a_drain_outlasts_a_reload_and_can_be_taken_back() {
+    let bench = Bench::new();
+    let port = test_kit::free_port();
+    let routes = format!("listeners: [{{listen: '127.0.0.1:{port}', routes: [{{to: APP}}]}}]\n");
+    let file = bench.put("config.yaml", &routes);
+    let sidecar = bench.start().args(["--config", &file, "--workers", "2"]).spawn();
+    sidecar.wait_ready();
+    let get = || test_kit::http::get(([127, 0, 0, 1], port).into(), "/").is_ok_and(|answer| answer.status == 200);
+    for _ in 0..2 {
+        assert!(get());
+        assert_eq!(sidecar.admin_post("/drain").0, 200);
+        assert!(eventually(PATIENCE, || !get()));
+        assert_eq!(sidecar.admin_post("/-/reload").0, 200);
+        sidecar.wait_log(|line| line.message().contains("reloaded"));
+        assert!(!get(), "a new configuration is no reason to take in new guests");
+        assert_eq!(sidecar.admin_get("/readyz").0, 503);
+        assert_eq!(sidecar.admin_post("/undrain").0, 200);
+        assert!(eventually(PATIENCE, get), "{}", sidecar.stderr());
+        assert_eq!(sidecar.admin_get("/readyz").0, 200);
+    }
+}
+
+#[test]
 fn an_app_that_is_not_up_yet_is_waited_for() {
     let bench = Bench::new();
     let port = test_kit::free_port();

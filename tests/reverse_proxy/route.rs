@@ -60,6 +60,8 @@ fn hosts_are_found_exact_before_wildcard_before_all() {
         ("x.example.test", "wildcard"),
         ("x.b.example.test", "longer"),
         ("example.test", "all"),
+        ("a.example.test.", "exact"),
+        ("x.example.test.:80", "wildcard"),
         ("[::1]:80", "all"),
     ] {
         assert_eq!(proxy.host(host, "/").body, body, "{host}");

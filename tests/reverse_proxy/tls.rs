@@ -68,6 +68,34 @@ fn a_new_certificate_is_shown_without_a_reload_and_a_bad_one_is_not() {
 }
 
 #[test]
+fn an_app_with_a_certificate_of_version_1_is_reached_where_nobody_asks_who_it_is() {
+    let bench = Bench::new();
+    let fixture = |name: &str| format!("{}/../../tests/fixtures/tls/version1.{name}", env!("CARGO_MANIFEST_DIR"));
+    for version in ["1.2", "1.3"] {
+        let tls = format!(
+            "{{cert_file: {}, key_file: {}, min_version: '{version}', max_version: '{version}'}}",
+            fixture("crt"),
+            fixture("key")
+        );
+        let app = bench.serving(&format!("listeners: [{{listen: LISTEN, tls: {tls}, routes: [{{to: APP}}]}}]\n"));
+        let file = bench.put(
+            "front.yaml",
+            &format!(
+                "clusters:
+- {{name: any, endpoints: ['{0}'], tls: {{dangerously_skip_verification: true}}}}
+- {{name: checked, endpoints: ['{0}'], tls: {{ca_file: {1}, server_name: localhost}}}}
+listeners: [{{listen: LISTEN, routes: [{{path: /checked, to: checked}}, {{to: any}}]}}]\n",
+                app.at,
+                fixture("crt")
+            ),
+        );
+        let front = Proxy::of(bench.start().args(["--config", &file]));
+        assert_eq!(front.get("/").status, 200, "{version}: {}", front.sidecar.stderr());
+        assert_eq!(front.get("/checked").status, 502, "{version}");
+    }
+}
+
+#[test]
 fn tls_is_passed_through_by_name_and_spoken_to_an_app() {
     let (bench, authority) = (Bench::new(), Authority::new("test CA"));
     bench.put("ca.crt", &authority.pem());

@@ -42,6 +42,49 @@ fn locations_are_chosen_as_nginx_does() {
 }
 
 #[test]
+fn a_host_in_a_variable_is_a_host() {
+    let bench = Bench::new();
+    let _running = bench.running(
+        "nginx",
+        &server(
+            "resolver 127.0.0.11 valid=5s;
+             set $host_of_app 127.0.0.1;
+             set $app $host_of_app:APPPORT;
+             location / { set $url http://$app; proxy_pass $url; }
+             location /one/ { proxy_pass http://$app/as/it/is; }
+             location /two/ { set $more \"from $remote_addr\"; proxy_pass http://${app}$request_uri; proxy_set_header X-More $more; }
+             location ~ ^/three/(.*)$ { set $rest $1; proxy_pass http://$app/3/$rest; }",
+        ),
+    );
+    for (path, seen) in [("/x?y", "/x?y"), ("/one/x?y", "/as/it/is"), ("/two/x?y", "/two/x?y"), ("/three/x", "/3/x")] {
+        assert_eq!(bench.get(path).status, 200, "{path}");
+        assert_eq!(bench.asked().path, seen, "{path}");
+        let more = path.starts_with("/two").then_some("from 127.0.0.1");
+        assert_eq!(bench.asked().header("x-more"), more, "{path}");
+    }
+    let file = bench.put(
+        "wrong.conf",
+        &server(
+            "set host a; set $uri a; set $x $nothing; set $y;
+             location / { proxy_pass http://$http_host; }
+             location /r { set $was $uri; rewrite ^ /x break; proxy_pass http://APP; }",
+        ),
+    );
+    let output = bench.called("nginx").args(["-t", "-c", &file]).run();
+    assert_eq!(output.code, 1);
+    for wanted in [
+        "invalid variable name \"host\"",
+        "the duplicate \"uri\" variable",
+        "unknown \"nothing\" variable",
+        "invalid number of arguments in \"set\"",
+        "to a host that is another one for each request",
+        "of what \"rewrite\" changes",
+    ] {
+        assert!(output.stderr.contains(wanted), "{wanted}: {}", output.stderr);
+    }
+}
+
+#[test]
 fn proxy_pass_changes_the_path_by_its_uri_rules() {
     let bench = Bench::new();
     let _running = bench.running(

@@ -157,3 +157,45 @@ $0 get http://127.0.0.1:80/\necho\n$0 get http://127.0.0.1:9901/clusters"
     assert!(said.contains("Hello from main application container, 127.0.0.1"), "{said}");
     assert!(said.contains("local_app::127.0.0.1:8080::health_flags::healthy"), "{said}");
 }
+
+/// The ConfigMap of a manifest, as the pod gets it.
+fn config_map(manifest: &str) -> String {
+    let lines = manifest.lines().skip_while(|line| *line != "  envoy.yaml: |").skip(1);
+    lines.map(|line| format!("{}\n", line.strip_prefix("    ").unwrap_or(line))).collect()
+}
+
+#[test]
+fn the_egress_proxy_works_with_its_config_map() {
+    let conf = config_map(include_str!("../../manifests/seeds/004-pattern-2-egress.yaml"));
+    let authority = test_kit::Authority::new("the world's CA");
+    let pair = authority.server(&["api.example.com"]);
+    let world = "listeners: [{listen: '127.0.0.1:443', tls: {cert_file: /etc/world.crt, key_file: /etc/world.key},
+        routes: [{respond: {status: 200, body: 'from the world, ${target}'}}]}]\n";
+    let script = "$0 --admin-addr off --probe-addr off --config /etc/world.yaml 2>/dev/null & $0 wait tcp://127.0.0.1:443 2>/dev/null
+envoy -c /etc/envoy/envoy.yaml 2>/tmp/.up/log & \n$0 wait tcp://127.0.0.1:3128 2>/dev/null
+export HTTP_PROXY=http://localhost:3128 http_proxy=http://localhost:3128 https_proxy=http://localhost:3128 no_proxy=
+ask() { curl -s --max-time 20 -w ' %{http_code} %{http_connect}\n' \"$@\" || true; }
+ask http://api.example.com/plain
+ask https://api.example.com/tunnel --cacert /etc/ssl/certs/ca-certificates.crt
+ask http://stranger.example.com/
+ask https://stranger.example.com/
+ask https://api.example.com:8443/
+ask http://169.254.169.254/latest/meta-data/
+ask http://api.example.com:22/";
+    let said = in_a_pod(
+        script,
+        &[
+            ("/etc/envoy/envoy.yaml", &conf),
+            ("/etc/hosts", "127.0.0.1 localhost api.example.com\n"),
+            ("/etc/nsswitch.conf", "hosts: files\n"),
+            ("/etc/world.yaml", world),
+            ("/etc/world.crt", &pair.certificate),
+            ("/etc/world.key", &pair.key),
+            ("/etc/ssl/certs/ca-certificates.crt", &authority.pem()),
+        ],
+    );
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[..2], ["from the world, /plain 200 000", "from the world, /tunnel 200 200"], "{said}");
+    let refused: Vec<&str> = lines[2..].iter().copied().filter(|line| line.contains("403")).collect();
+    assert_eq!(refused.len(), 5, "{said}");
+}

@@ -143,12 +143,16 @@ fn clients_that_do_not_read_hold_little_and_not_for_long() {
 }
 
 #[test]
-fn idle_connections_hold_almost_nothing() {
+fn ten_thousand_idle_connections_hold_almost_nothing_and_others_are_served() {
     let app = App::echo();
-    let sidecar = with(&format!("listeners: [{{listen: \"127.0.0.1:0\", routes: [{{to: \"{}\"}}]}}]\n", app.place()));
+    // However long a busy machine takes to open all of them.
+    let sidecar = with(&format!(
+        "listeners: [{{listen: \"127.0.0.1:0\", limits: {{idle_timeout: 10m}}, routes: [{{to: \"{}\"}}]}}]\n",
+        app.place()
+    ));
     assert_eq!(Caller::new(port(&sidecar)).get("/").unwrap().status, 200);
     let before = sidecar.anon_kib();
-    let count: usize = if cfg!(debug_assertions) { 500 } else { 5_000 };
+    let count: usize = 10_000;
     let mut idle: Vec<_> = (0..count)
         .map(|_| {
             let mut caller = std::net::TcpStream::connect(("127.0.0.1", port(&sidecar))).unwrap();
@@ -162,10 +166,14 @@ fn idle_connections_hold_almost_nothing() {
     // The build for tests is larger in everything.
     let most = if cfg!(debug_assertions) { 16 } else { 6 };
     assert!(each <= most, "{each} KiB for each of {count}");
-    idle.truncate(1);
-    idle[0].write_all(b"GET /last HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
-    let mut answer = [0; 4096];
-    assert!(idle[0].read(&mut answer).unwrap() > 0);
+    for _ in 0..200 {
+        assert_eq!(Caller::new(port(&sidecar)).get("/other").unwrap().status, 200);
+    }
+    for caller in idle.iter_mut().step_by(100) {
+        caller.write_all(b"GET /again HTTP/1.1\r\nHost: a\r\n\r\n").unwrap();
+        let mut answer = [0; 4096];
+        assert!(caller.read(&mut answer).unwrap() > 0);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Load from wrk and h2load, pinned to the second processor beside the app.
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
@@ -19,6 +19,13 @@ pub(crate) struct Load {
 pub(crate) struct Done {
     pub(crate) requests: u64,
     pub(crate) failed: u64,
+}
+
+/// Whether keys are agreed on anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Session {
+    New,
+    Resumed,
 }
 
 impl Load {
@@ -52,13 +59,39 @@ impl Load {
         Ok(Done { requests: of(" succeeded"), failed: of(" failed") + of(" errored") })
     }
 
+    /// A new connection with TLS for each request.
+    pub(crate) fn handshakes(&self, port: &str, session: Session, seconds: u64, ca: &Path) -> Result<Done, String> {
+        let own = env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = pinned(&own);
+        command.args(["handshakes", "--port", port, "--seconds", &seconds.to_string(), "--ca"]).arg(ca);
+        command.args((session == Session::Resumed).then_some("--resume"));
+        let said = output(&mut command)?;
+        let requests = number_before(&said, " done").ok_or_else(|| format!("handshakes: {said}"))?;
+        Ok(Done { requests, failed: number_before(&said, " failed").unwrap_or(0) })
+    }
+
     /// HTTP/1.1 at a fixed rate: how long each request took.
     pub(crate) fn paced(&self, url: &str, rate: u32, seconds: u64, scratch: &Path) -> Result<Vec<Duration>, String> {
+        self.paced_with(url, rate, seconds, scratch, &[])
+    }
+
+    /// The same, with headers.
+    pub(crate) fn paced_with(
+        &self,
+        url: &str,
+        rate: u32,
+        seconds: u64,
+        scratch: &Path,
+        headers: &[String],
+    ) -> Result<Vec<Duration>, String> {
         let log = scratch.join("h2load.log");
+        // h2load appends: what others took must not count again. The first time there is none.
+        let _ = fs::remove_file(&log);
         let clients = 10;
         let mut command = pinned(&self.h2load);
         command.args(["--h1", "-t1", &format!("-c{clients}"), "-D", &seconds.to_string()]);
         command.args(["--rps", &(rate / clients).to_string(), &format!("--log-file={}", log.display()), url]);
+        command.args(headers.iter().map(|header| format!("--header={header}")));
         output(&mut command)?;
         let text = fs::read_to_string(&log).map_err(|error| error.to_string())?;
         // When it began, what was answered, and how many microseconds it took.

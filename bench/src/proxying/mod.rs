@@ -1,25 +1,24 @@
 //! What a proxy costs beside NGINX, HAProxy and Envoy: all started together, each on the first processor by turns, the app and
 //! the load on the second.
 
-mod load;
+pub(crate) mod app;
+pub(crate) mod handshakes;
+pub(crate) mod load;
 mod memory;
 mod peers;
 mod throughput;
 pub(crate) mod upstream;
 
 use std::{
-    env, fs,
-    net::TcpStream,
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command},
-    thread::sleep,
-    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 use test_kit::Authority;
 
 use self::{
+    app::App,
     load::Load,
     peers::{Kind, Peer},
 };
@@ -37,7 +36,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PATH")]
     envoy: Option<PathBuf>,
     /// How often each case is measured; the median counts
-    #[arg(long, value_name = "N", default_value = "5")]
+    #[arg(long, value_name = "N", default_value = "3")]
     rounds: usize,
     /// Only memory, start and latency
     #[arg(long)]
@@ -78,34 +77,10 @@ pub(crate) fn run(options: &Options, ours: &Path) -> Result<(), String> {
 
 /// One for all of them, P-256 as most have.
 fn certificates(folder: &Path) -> std::io::Result<()> {
-    let server = Authority::new("bench").server(&["127.0.0.1", "localhost"]);
+    let authority = Authority::new("bench");
+    fs::write(folder.join("ca.crt"), authority.pem())?;
+    let server = authority.server(&["127.0.0.1", "localhost"]);
     fs::write(folder.join("server.crt"), &server.certificate)?;
     fs::write(folder.join("server.key"), &server.key)?;
     fs::write(folder.join("both.pem"), format!("{}{}", server.certificate, server.key))
-}
-
-struct App(Child);
-
-impl App {
-    fn start(port: u16) -> Result<Self, String> {
-        let own = env::current_exe().map_err(|error| error.to_string())?;
-        let mut command = Command::new("taskset");
-        command.args(["-c", "1"]).arg(own).args(["upstream", "--port", &port.to_string()]);
-        let app = Self(command.spawn().map_err(|error| error.to_string())?);
-        let begun = Instant::now();
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if begun.elapsed() > Duration::from_secs(5) {
-                return Err("the app behind the proxies did not start".into());
-            }
-            sleep(Duration::from_millis(1));
-        }
-        Ok(app)
-    }
-}
-
-impl Drop for App {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }

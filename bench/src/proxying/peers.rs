@@ -177,7 +177,7 @@ http {
 ";
 
 const HAPROXY: &str =
-    "global\n nbthread 1\n maxconn 9000\n tune.ssl.default-dh-param 2048\ndefaults\n mode http\n timeout connect 5s
+    "global\n nbthread 1\n no strict-limits\n maxconn 10500\n tune.ssl.default-dh-param 2048\ndefaults\n mode http\n timeout connect 5s
  timeout client 300s\n timeout server 300s\n http-reuse always\n option forwardfor
 frontend f\n bind 127.0.0.1:@PLAIN\n bind 127.0.0.1:@TLS ssl crt @CERTS/both.pem\n bind 127.0.0.1:@H2C proto h2
  bind 127.0.0.1:@H2 ssl crt @CERTS/both.pem alpn h2\n http-request set-header X-Forwarded-Proto http\n default_backend b

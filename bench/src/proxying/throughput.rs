@@ -4,7 +4,7 @@ use std::{fs, path::PathBuf};
 
 use super::{
     Rig,
-    load::Done,
+    load::{Done, Session},
     peers::{Kind, Peer, Ports, Running, Setup},
 };
 use crate::{procfs, stats::percentile, table::Table};
@@ -20,22 +20,20 @@ enum How {
     Get(u32),
     Script(u32, &'static str),
     H2,
+    /// A connection for each request.
+    Handshakes(Session),
 }
 
 const POST: &str = "wrk.method = 'POST' wrk.body = string.rep('x', 10240)\n";
-const CLOSE: &str = "wrk.headers['Connection'] = 'close'\n";
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     Case { name: "GET 128 B", url: |ports| format!("http://127.0.0.1:{}/", ports.plain), how: How::Get(64) },
     Case { name: "GET 10 KiB", url: |ports| format!("http://127.0.0.1:{}/10k", ports.plain), how: How::Get(64) },
     Case { name: "POST 10 KiB", url: |ports| format!("http://127.0.0.1:{}/", ports.plain), how: How::Script(64, POST) },
     Case { name: "GET 1 MiB", url: |ports| format!("http://127.0.0.1:{}/1m", ports.plain), how: How::Get(16) },
     Case { name: "TLS, GET 128 B", url: |ports| format!("https://127.0.0.1:{}/", ports.tls), how: How::Get(64) },
-    Case {
-        name: "TLS, new connections",
-        url: |ports| format!("https://127.0.0.1:{}/", ports.tls),
-        how: How::Script(16, CLOSE),
-    },
+    Case { name: "TLS, full handshakes", url: |ports| ports.tls.to_string(), how: How::Handshakes(Session::New) },
+    Case { name: "TLS, resumed sessions", url: |ports| ports.tls.to_string(), how: How::Handshakes(Session::Resumed) },
     Case { name: "TLS, GET 1 MiB", url: |ports| format!("https://127.0.0.1:{}/1m", ports.tls), how: How::Get(16) },
     Case { name: "h2c, GET 128 B", url: |ports| format!("http://127.0.0.1:{}/", ports.h2c), how: How::H2 },
     Case { name: "h2 over TLS, GET 128 B", url: |ports| format!("https://127.0.0.1:{}/", ports.h2), how: How::H2 },
@@ -112,6 +110,7 @@ fn load(rig: &Rig, case: &Case, ports: Ports) -> Result<Done, String> {
         How::Get(connections) => rig.load.wrk(&url, connections, 1, None),
         How::Script(connections, text) => rig.load.wrk(&url, connections, 1, Some(&script(rig, text)?)),
         How::H2 => rig.load.h2load(&url, 1),
+        How::Handshakes(session) => rig.load.handshakes(&url, session, 1, &rig.scratch.path().join("ca.crt")),
     }
 }
 
@@ -137,11 +136,11 @@ pub(super) fn latency(rig: &Rig) -> Result<(), String> {
         let url = format!("http://127.0.0.1:{port}/");
         rig.load.paced(&url, RATE, 1, rig.scratch.path())?;
         let before = cpu();
-        let took = rig.load.paced(&url, RATE, 10, rig.scratch.path())?;
+        let took = rig.load.paced(&url, RATE, 5, rig.scratch.path())?;
         let used = cpu().saturating_sub(before).as_secs_f64() * 1e6 / took.len().max(1) as f64;
         let cell = |percent| percentile(&took, percent).map_or("-".into(), |took| took.as_micros().to_string());
         table.row(vec![name.into(), cell(50), cell(99), format!("{used:.1}")]);
     }
-    table.print(&format!("{RATE} requests a second on 10 connections, 10 s"));
+    table.print(&format!("{RATE} requests a second on 10 connections, 5 s"));
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The app behind every proxy: answers as fast as it can, so that it is never what is measured. A process of its own, on one thread.
 
-use std::{io, net::Ipv4Addr};
+use std::{io, net::Ipv4Addr, time::Duration};
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -9,13 +9,16 @@ use tokio::{
 
 /// What is asked for, and how much comes back.
 const SIZES: [(&str, usize); 3] = [("/10k", 10 << 10), ("/1m", 1 << 20), ("/", 128)];
+/// Asked for this it waits before it answers, so that requests are in flight.
+const WAIT: &str = "/wait";
+pub(super) const HELD: Duration = Duration::from_secs(4);
 /// Where a head ends.
 const END: &[u8] = b"\r\n\r\n";
 
 /// Listens until the process ends.
 pub(crate) fn run(port: u16) -> Result<(), String> {
     let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(|error| error.to_string())?;
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(listen(port)).map_err(|error| format!("port {port}: {error}"))
 }
 
@@ -55,6 +58,7 @@ async fn serve(mut stream: TcpStream, answers: &[(&str, Vec<u8>)]) -> io::Result
         };
         let head = std::str::from_utf8(&buffer[..end]).map_err(io::Error::other)?;
         let path = head.split(' ').nth(1).unwrap_or("/");
+        let waits = path == WAIT;
         let (_, answer) = answers.iter().find(|(known, _)| path.starts_with(known)).unwrap_or(&answers[0]);
         let mut body = head.lines().find_map(|line| {
             let (name, value) = line.split_once(':')?;
@@ -70,6 +74,9 @@ async fn serve(mut stream: TcpStream, answers: &[(&str, Vec<u8>)]) -> io::Result
                 0 => return Ok(()),
                 count => left -= count,
             }
+        }
+        if waits {
+            tokio::time::sleep(HELD).await;
         }
         stream.write_all(answer).await?;
     }

@@ -1,23 +1,34 @@
 //! The model: what is meant, whoever spelled it and however.
 
-use std::{net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use http_proxy::Address;
 use ipnet::IpNet;
 use regex::Regex;
 use tls::ClientTls;
-use values::ListenAddr;
 
-use crate::{cookie::CookieRules, rules::Rules, seal::Sealer};
+use crate::{
+    cookie::CookieRules, files::Files, keys::Keys, kubernetes, listen::Listener, policy_service, rules::Rules,
+    seal::Sealer, session::Who, signer, store::RedisSettings,
+};
 
 #[derive(Clone)]
 pub struct Config {
-    pub listen: ListenAddr,
+    pub listeners: Vec<Listener>,
+    /// Whoever comes without TLS is sent to this port.
+    pub force_https: Option<u16>,
     pub providers: Vec<Provider>,
     pub upstreams: Vec<Upstream>,
     pub cookie: CookieRules,
     pub sealer: Arc<Sealer>,
     pub sessions: Sessions,
+    /// Where sessions are, if not in the browser.
+    pub store: Option<RedisSettings>,
     pub rules: Rules,
     pub bypass: Bypass,
     pub bearer: Option<Bearer>,
@@ -26,10 +37,18 @@ pub struct Config {
     pub front: Front,
     pub paths: Paths,
     pub pages: Pages,
-    /// Where providers send the browser back to. None: to the host that was asked.
+    /// Where providers send the browser back to, each with its name at the end where there are several. None: to the host
+    /// that was asked.
     pub redirect_url: Option<String>,
+    pub sign_out: SignOut,
     /// Hosts beside our own that a login may end at: `host`, `host:port`, `.domain`.
     pub redirect_hosts: Vec<String>,
+    pub keys: Option<Arc<Keys>>,
+    pub kubernetes: Option<kubernetes::Settings>,
+    pub policy: Option<policy_service::Settings>,
+    pub audit: Audit,
+    /// What was read: a change of one of them is a reason to read all of it again.
+    pub files: Vec<PathBuf>,
     /// What was said and has no effect: for the log.
     pub notes: Vec<String>,
 }
@@ -44,6 +63,35 @@ pub struct Provider {
     pub claims: ClaimNames,
     /// Whether an address that the provider has not verified counts.
     pub unverified_email: bool,
+    /// Who of this provider belongs, instead of what holds for all of them.
+    pub allow: Option<Rules>,
+    /// Told of each session that is ended here; `{id_token}` in it is filled in.
+    pub sign_out_url: Option<String>,
+    /// The answer comes as a form that the browser posts.
+    pub by_form: bool,
+}
+
+impl Config {
+    /// Every file that is read, and that somebody may replace.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        self.files.iter().cloned().chain(self.upstreams.iter().flat_map(Upstream::files)).collect()
+    }
+
+    pub fn rules_for(&self, who: &Who) -> &Rules {
+        let named = |provider: &&Provider| Some(&provider.name) == who.provider.as_ref();
+        self.providers.iter().find(named).and_then(|provider| provider.allow.as_ref()).unwrap_or(&self.rules)
+    }
+}
+
+/// What becomes of somebody who signs out.
+#[derive(Clone, Debug, Default)]
+pub struct SignOut {
+    /// Ends the session at the provider as well, where it has a place for that.
+    pub at_provider: bool,
+    /// Says so on a page, where nobody asked to be sent elsewhere.
+    pub page: bool,
+    /// Where the provider sends the browser back to. None: to a page of ours on the host that was asked.
+    pub redirect_url: Option<String>,
 }
 
 /// Which claim says what.
@@ -51,6 +99,8 @@ pub struct Provider {
 pub struct ClaimNames {
     pub user: String,
     pub email: String,
+    /// Where the first is not there.
+    pub email_else: Option<String>,
     pub groups: String,
     /// Claims with roles, which are groups called `role:NAME`; and those of each client, called `role:CLIENT:NAME`.
     pub roles: Option<RoleClaims>,
@@ -64,7 +114,7 @@ pub struct RoleClaims {
 
 impl Default for ClaimNames {
     fn default() -> Self {
-        Self { user: "sub".into(), email: "email".into(), groups: "groups".into(), roles: None }
+        Self { user: "sub".into(), email: "email".into(), email_else: None, groups: "groups".into(), roles: None }
     }
 }
 
@@ -81,6 +131,18 @@ pub struct Upstream {
     pub keep_connections: bool,
 }
 
+impl Upstream {
+    pub fn files(&self) -> Vec<PathBuf> {
+        let To::App { tls: Some(tls), .. } = &self.to else { return Vec::new() };
+        let roots = match &tls.roots {
+            tls::Roots::System => None,
+            tls::Roots::File(path) | tls::Roots::SystemAnd(path) => Some(path.clone()),
+        };
+        let identity = tls.identity.iter().flat_map(|pair| [pair.certificate.clone(), pair.key.clone()]);
+        roots.into_iter().chain(identity).collect()
+    }
+}
+
 #[derive(Clone, Debug)]
 pub enum To {
     App {
@@ -90,6 +152,7 @@ pub enum To {
     },
     /// An answer of this status.
     Status(u16),
+    Files(Files),
 }
 
 #[derive(Clone, Debug)]
@@ -141,7 +204,7 @@ pub struct Passwords {
 }
 
 /// What the app is told of who is there.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Tell {
     /// X-Forwarded-User, -Email, -Groups, -Preferred-Username.
     pub user: bool,
@@ -153,9 +216,15 @@ pub struct Tell {
     pub basic: Option<values::Secret>,
     /// X-Forwarded-User is the address.
     pub email_as_user: bool,
-    /// In answers to a proxy that asks: X-Auth-Request-*, Authorization.
+    /// In answers, to a proxy that asks and to clients: X-Auth-Request-*, Authorization.
     pub answer_user: bool,
     pub answer_authorization: bool,
+    /// Authorization: Basic, the user and this password.
+    pub answer_basic: Option<values::Secret>,
+    /// Clients are told as well, not only proxies that ask.
+    pub answer_clients: bool,
+    /// A token of our own about who is there.
+    pub signed: Option<signer::Settings>,
     /// What clients say of themselves is taken away also where no login is needed.
     pub strip: bool,
 }
@@ -170,6 +239,9 @@ impl Default for Tell {
             email_as_user: false,
             answer_user: false,
             answer_authorization: false,
+            answer_basic: None,
+            answer_clients: false,
+            signed: None,
             strip: true,
         }
     }
@@ -200,20 +272,67 @@ pub struct Paths {
     pub prefix: String,
     pub ping: String,
     pub ready: String,
+    /// More paths on which probes are answered.
+    pub probes: Vec<String>,
 }
 
 impl Default for Paths {
     fn default() -> Self {
-        Self { prefix: "/oauth2".into(), ping: "/ping".into(), ready: "/ready".into() }
+        Self { prefix: "/oauth2".into(), ping: "/ping".into(), ready: "/ready".into(), probes: Vec::new() }
     }
 }
 
 #[derive(Clone, Debug, Default)]
 pub struct Pages {
+    /// Of what one signs in to.
+    pub name: Option<String>,
+    pub text: Option<String>,
+    pub logo: Option<Logo>,
     pub banner: Option<String>,
     pub footer: Option<String>,
     /// No page: straight to the provider.
     pub skip_button: bool,
     /// Show the user what went wrong in full.
     pub debug: bool,
+}
+
+/// A picture, from a file.
+#[derive(Clone, Debug)]
+pub struct Logo {
+    pub kind: &'static str,
+    pub bytes: Arc<[u8]>,
+}
+
+impl Logo {
+    const LARGEST: u64 = 256 * 1024;
+
+    pub fn read(file: &Path) -> Result<Self, String> {
+        let bytes = values::read_capped(file, Self::LARGEST)?;
+        let text = String::from_utf8_lossy(&bytes[..bytes.len().min(512)]).to_ascii_lowercase();
+        let kind = match &*bytes {
+            [0x89, b'P', b'N', b'G', ..] => "image/png",
+            [0xff, 0xd8, 0xff, ..] => "image/jpeg",
+            [b'G', b'I', b'F', b'8', ..] => "image/gif",
+            [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => "image/webp",
+            _ if text.contains("<svg") => "image/svg+xml",
+            _ => return Err(format!("{}: expected a picture: SVG, PNG, JPEG, WebP or GIF", file.display())),
+        };
+        Ok(Self { kind, bytes: bytes.into() })
+    }
+}
+
+/// The record, and what of it is left out because somebody has said so.
+#[derive(Clone, Debug)]
+pub struct Audit {
+    pub off: bool,
+    /// Exactly these.
+    pub without_paths: Vec<String>,
+    /// The header that says which request it is.
+    pub request_id: String,
+}
+
+impl Default for Audit {
+    fn default() -> Self {
+        Self { off: false, without_paths: Vec::new(), request_id: "X-Request-Id".into() }
+    }
 }

@@ -98,8 +98,17 @@ impl CookieRules {
 
     /// Logins that are under way in this browser.
     pub fn logins<'a>(&self, headers: &'a Headers) -> Vec<(&'a str, &'a str)> {
-        let prefix = format!("{}_csrf_", self.name);
-        sent(headers).filter(|(name, _)| name.starts_with(&prefix)).collect()
+        let (prefix, form) = (format!("{}_csrf_", self.name), self.form_name());
+        sent(headers).filter(|(name, _)| name.starts_with(&prefix) && *name != form).collect()
+    }
+
+    /// Shorter than that of any login.
+    pub fn form_name(&self) -> String {
+        format!("{}_csrf_form", self.name)
+    }
+
+    pub fn set_form(&self, host: &str, value: &str, seconds: u64) -> String {
+        self.line(host, &self.form_name(), value, seconds, SameSite::Lax)
     }
 
     pub fn set_login(&self, host: &str, name: &str, value: &str, seconds: u64) -> String {

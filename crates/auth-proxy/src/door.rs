@@ -1,21 +1,23 @@
 //! Who is at the door: by session, by token, by password.
 
-use std::{net::IpAddr, sync::Arc};
+use std::sync::Arc;
 
 use htpasswd::Proof;
 use http1::Headers;
 use oidc::{Claims, Provider};
-use values::Secret;
 
 use crate::{
+    certificate,
     config::{self, ClaimNames},
     gate::Gate,
-    seal::Use,
-    session::{Outcome, Session, Who, now},
+    keys::Shown,
+    kubernetes::{Kubernetes, Said},
+    policy::Caller,
+    refresh::Fresh,
+    session::{Session, Who, now},
 };
 
-/// Seconds until a provider that could not be reached is asked again about the same session.
-const TRY_AGAIN: u64 = 5;
+const NO_STORE: &str = "sessions cannot be looked up at the moment";
 
 /// Somebody, or why nobody.
 pub enum Found {
@@ -23,6 +25,8 @@ pub enum Found {
     Nobody,
     /// A proof was shown that is no good: a page would not help who shows it.
     Bad(&'static str),
+    /// Known, and may not: by whom.
+    Foreign(Box<Who>, &'static str),
     /// Come back later: the status and what for.
     Wait(u16, &'static str),
 }
@@ -36,34 +40,62 @@ pub struct Guest {
     pub by: &'static str,
 }
 
+impl Guest {
+    /// Without a session.
+    pub fn known(who: Who, by: &'static str) -> Found {
+        Found::Known(Box::new(Self { who, session: None, renewed: false, by }))
+    }
+}
+
 impl Gate {
-    pub async fn look(&self, headers: &Headers, client: Option<IpAddr>) -> Found {
-        if let Some(session) = self.session(headers)
-            && let Some((session, renewed)) = self.fresh(session).await
+    /// What is shown in the request counts before what is shown in the handshake, and that is known in any case.
+    pub async fn look(&self, headers: &Headers, caller: &Caller) -> Found {
+        let mut found = self.shown(headers, caller).await;
+        let Some(identity) = &caller.certificate else { return found };
+        if let Found::Nobody = found
+            && let Some(who) = certificate::who(identity, &self.config.rules.certificates)
         {
+            return Guest::known(who, "certificate");
+        }
+        if let Found::Known(guest) = &mut found {
+            guest.who.names = certificate::names(identity);
+        }
+        found
+    }
+
+    async fn shown(&self, headers: &Headers, caller: &Caller) -> Found {
+        let guest = |session: Session, renewed| {
             let who = session.who.clone();
-            return Found::Known(Box::new(Guest { who, session: Some(session), renewed, by: "session" }));
+            Found::Known(Box::new(Guest { who, session: Some(session), renewed, by: "session" }))
+        };
+        match self.session(headers).await {
+            Ok(None) => {}
+            Err(_) => return Found::Wait(503, NO_STORE),
+            Ok(Some(session)) => match self.fresh(session).await {
+                Fresh::Same(session) => return guest(session, false),
+                Fresh::Renewed(session) => return guest(session, true),
+                Fresh::Unknown => return Found::Wait(503, NO_STORE),
+                Fresh::Over => {}
+            },
+        }
+        match self.config.keys.as_ref().map_or(Shown::Nothing, |keys| keys.find(headers)) {
+            Shown::Good(who) => return Guest::known(who, "key"),
+            Shown::Bad => return Found::Bad("key"),
+            Shown::Nothing => {}
         }
         let header = headers.get("authorization").map(<[u8]>::to_vec);
         let Some(header) = header else { return Found::Nobody };
-        if let (Some(bearer), Some(token)) = (&self.config.bearer, bearer_token(&header)) {
-            return match self.by_token(token).await {
-                Some(guest) => Found::Known(Box::new(guest)),
-                None if bearer.fall_back => Found::Nobody,
-                None => Found::Bad("token"),
-            };
+        if let Some(token) = bearer_token(&header)
+            && (self.config.bearer.is_some() || self.kubernetes.is_some())
+        {
+            return self.by_bearer(token, caller).await;
         }
         let Some(users) = &self.users else { return Found::Nobody };
         if htpasswd::credentials(&header).is_none() {
             return Found::Nobody;
         }
-        match users.check(Some(&header), client).await {
-            Proof::Good(user) => Found::Known(Box::new(Guest {
-                who: self.by_password(user),
-                session: None,
-                renewed: false,
-                by: "password",
-            })),
+        match users.check(Some(&header), caller.address).await {
+            Proof::Good(user) => Guest::known(self.by_password(user), "password"),
             Proof::Wanting => Found::Bad("password"),
             Proof::NoUsers => Found::Bad("no users"),
             Proof::Busy => Found::Wait(503, "too many logins at once"),
@@ -71,110 +103,42 @@ impl Gate {
         }
     }
 
-    fn by_password(&self, user: String) -> Who {
+    pub fn by_password(&self, user: String) -> Who {
         let groups = self.config.passwords.as_ref().map(|passwords| passwords.groups.clone()).unwrap_or_default();
         Who { user, groups, by_password: true, ..Who::default() }
     }
 
-    /// What the browser shows, if it is ours, not over, and not ended.
-    pub fn session(&self, headers: &Headers) -> Option<Session> {
-        let rules = &self.config.cookie;
-        let plain = self.config.sealer.open(Use::Session, &rules.name, &rules.get(headers)?)?;
-        let session: Session = serde_json::from_slice(&plain).ok()?;
-        let lifetime = self.config.sessions.lifetime;
-        // Who vouched for it has to be there still.
-        let vouched = match &session.provider {
-            Some(name) => self.provider(Some(name)).is_some(),
-            None => self.users.as_ref().is_some_and(|users| users.knows(&session.who.user)),
-        };
-        (vouched && !session.is_over(lifetime, now()) && !self.shared.book.has_ended(&session)).then_some(session)
-    }
-
-    /// The session as the provider sees it now. Requests that come at the same time ask once.
-    async fn fresh(&self, session: Session) -> Option<(Session, bool)> {
-        if !session.is_due(self.config.sessions.refresh, now()) {
-            return Some((session, false));
+    /// Issuers of ours first: their keys are here. What they do not know may be the cluster's.
+    async fn by_bearer(&self, token: &str, caller: &Caller) -> Found {
+        if self.config.bearer.is_some()
+            && let Some(guest) = self.by_token(token).await
+        {
+            return Found::Known(Box::new(guest));
         }
-        let (settings, provider) = self.provider(session.provider.as_deref())?;
-        let slot = self.shared.book.slot(&session);
-        let mut slot = slot.lock().await;
-        match &*slot {
-            Some((_, None)) => return None,
-            Some((_, Some(next))) if next.heard != session.heard => return Some((next.clone(), true)),
-            // It failed a moment ago: not everybody has to wait for that again.
-            Some((at, Some(_))) if now() < at + TRY_AGAIN => {
-                return (!session.is_expired(now())).then_some((session, false));
+        if let Some(cluster) = self.kubernetes.as_ref().filter(|_| Kubernetes::may_know(token)) {
+            match cluster.look(token, &caller.method, &caller.target).await {
+                Said::Known(who) => return Guest::known(who, "cluster"),
+                Said::Foreign(who) => return Found::Foreign(Box::new(who), "cluster"),
+                Said::Nothing(why) => {
+                    self.shared.events.cluster_silent(&why);
+                    return Found::Wait(503, "the cluster does not answer");
+                }
+                Said::Unknown => {}
             }
-            _ => {}
         }
-        let outcome: Outcome = match self.refreshed(&session, settings, provider).await {
-            Ok(session) => {
-                self.shared.events.refreshed(&session.who.user);
-                Some(session)
-            }
-            Err(oidc::Error::Unavailable(why)) => {
-                self.shared.events.not_refreshed(&session.who.user, false, &why);
-                *slot = Some((now(), Some(session.clone())));
-                // Not for ever: once the tokens have expired nobody vouches for this one.
-                return (!session.is_expired(now())).then_some((session, false));
-            }
-            Err(error) => {
-                self.shared.events.not_refreshed(&session.who.user, true, &error.to_string());
-                None
-            }
-        };
-        *slot = Some((now(), outcome.clone()));
-        outcome.map(|session| (session, true))
-    }
-
-    async fn refreshed(
-        &self,
-        session: &Session,
-        settings: &config::Provider,
-        provider: &Provider,
-    ) -> Result<Session, oidc::Error> {
-        let refresh = Secret::new(session.refresh.as_deref().unwrap_or_default());
-        let login = provider.refresh(&refresh, &session.subject).await?;
-        // Without an ID token the answer says nothing of who somebody is: that stays as it was.
-        let says_who = login.tokens.id.is_some() || matches!(settings.settings.kind, oidc::Kind::Github(_));
-        let who = if says_who { identify(settings, &login.claims)? } else { session.who.clone() };
-        let mut next = self.session_of(settings, who, &login);
-        next.id.clone_from(&session.id);
-        next.begun = session.begun;
-        // Always later than before: that is how the old and the new one are told apart.
-        next.heard = next.heard.max(session.heard + 1);
-        if next.id_token.is_none() {
-            next.id_token.clone_from(&session.id_token);
-        }
-        Ok(next)
-    }
-
-    /// A session of somebody who has just been vouched for.
-    pub fn session_of(&self, settings: &config::Provider, who: Who, login: &oidc::Login) -> Session {
-        let text = |secret: &Secret| secret.expose().to_owned();
-        let (now, tokens) = (now(), &login.tokens);
-        let tell = &self.config.tell;
-        let minimal = self.config.sessions.minimal;
-        let needs_access = !minimal || tell.access_token;
-        let needs_id = !minimal || tell.authorization || tell.answer_authorization;
-        Session {
-            id: oidc::random_text().unwrap_or_default(),
-            provider: Some(settings.name.clone()),
-            who,
-            subject: login.claims.text("sub").unwrap_or_default(),
-            access: needs_access.then(|| text(&tokens.access)),
-            id_token: tokens.id.as_ref().filter(|_| needs_id).map(text),
-            refresh: tokens.refresh.as_ref().map(text),
-            begun: now,
-            heard: now,
-            expires: tokens.expires_in.map(|time| now.saturating_add(time.as_secs())),
+        match &self.config.bearer {
+            Some(bearer) if bearer.fall_back => Found::Nobody,
+            Some(_) => Found::Bad("token"),
+            None => Found::Bad("cluster token"),
         }
     }
 
     async fn by_token(&self, token: &str) -> Option<Guest> {
         for (settings, provider) in self.issuers() {
             let Ok(claims) = provider.verify(token).await else { continue };
-            let who = identify_program(settings.map_or(&ClaimNames::default(), |settings| &settings.claims), &claims);
+            let names = settings.map_or_else(ClaimNames::default, |settings| settings.claims.clone());
+            let who =
+                Who { provider: settings.map(|settings| settings.name.clone()), ..identify_program(&names, &claims) };
             if settings.is_some_and(|settings| !settings.unverified_email)
                 && claims.truth("email_verified") == Some(false)
             {
@@ -185,6 +149,7 @@ impl Gate {
                 provider: None,
                 who: who.clone(),
                 subject: claims.text("sub").unwrap_or_default(),
+                sid: None,
                 access: Some(token.to_owned()),
                 id_token: Some(token.to_owned()),
                 refresh: None,
@@ -203,23 +168,33 @@ impl Gate {
             .providers
             .iter()
             .zip(&self.providers)
-            .filter(|(settings, _)| settings.settings.kind == oidc::Kind::OpenId);
+            .filter(|(settings, _)| settings.settings.kind.is_openid());
         own.map(|(settings, provider)| (Some(settings), provider))
             .chain(self.bearers.iter().map(|provider| (None, provider)))
     }
 }
 
-fn bearer_token(header: &[u8]) -> Option<&str> {
+pub fn bearer_token(header: &[u8]) -> Option<&str> {
     let (scheme, token) = std::str::from_utf8(header).ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Who the claims are about. An address that nobody has verified is no address.
-pub fn identify(settings: &config::Provider, claims: &Claims) -> Result<Who, oidc::Error> {
-    if !settings.unverified_email && claims.truth("email_verified") == Some(false) {
+/// Who has signed in. An address that nobody has verified is no address.
+pub fn identify(settings: &config::Provider, login: &oidc::Login) -> Result<Who, oidc::Error> {
+    if !settings.unverified_email && login.claims.truth("email_verified") == Some(false) {
         return Err(oidc::Error::Refused("the provider has not verified the e-mail address".into()));
     }
-    Ok(identify_program(&settings.claims, claims))
+    // Anybody can make a tenant and say every address in it, unless the provider says that it is the tenant's own.
+    let is_of_any = settings.settings.tenants.as_ref().is_some_and(|tenants| tenants.allowed.is_empty());
+    let is_own = matches!(login.claims.text("xms_edov").as_deref(), Some("true" | "1"));
+    if is_of_any && !is_own && !settings.unverified_email {
+        let why = "an address is not verified where every tenant may come in: expected tenants to be named";
+        return Err(oidc::Error::Refused(why.into()));
+    }
+    let mut who = identify_program(&settings.claims, &login.claims);
+    who.groups.extend(login.groups.iter().cloned());
+    who.provider = Some(settings.name.clone());
+    Ok(who)
 }
 
 fn identify_program(names: &ClaimNames, claims: &Claims) -> Who {
@@ -235,9 +210,9 @@ fn identify_program(names: &ClaimNames, claims: &Claims) -> Who {
     }
     Who {
         user: claims.text(&names.user).or_else(|| claims.text("sub")).unwrap_or_default(),
-        email: claims.text(&names.email).unwrap_or_default(),
+        email: claims.text(&names.email).or_else(|| claims.text(names.email_else.as_deref()?)).unwrap_or_default(),
         groups,
         preferred_username: claims.text("preferred_username"),
-        by_password: false,
+        ..Who::default()
     }
 }

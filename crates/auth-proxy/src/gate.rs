@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::Path,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -12,22 +15,50 @@ use http_proxy::{Cluster, ClusterId, Endpoint, RouteSettings, UpstreamTls};
 use oidc::Provider;
 
 use crate::{
+    book::Book,
     config::{self, Config, To, Upstream},
     events::Events,
-    session::Book,
+    kubernetes::Kubernetes,
+    listen::Sockets,
+    policy_service::Service,
+    ready::Ready,
+    standing::Standing,
+    store::Store,
 };
+
+/// Nothing moves for so long: then nobody is there any more.
+const SILENCE: Duration = Duration::from_secs(3600);
 
 /// Stays over reloads.
 pub struct Shared {
     pub events: Events,
     pub book: Book,
+    pub sockets: Sockets,
+    pub standing: Standing,
+    serving: AtomicBool,
     /// With what is known of guessers, which a reload must not make forgotten.
     users: Mutex<Option<Arc<Users>>>,
 }
 
 impl Shared {
     pub fn new(events: Events) -> Self {
-        Self { events, book: Book::default(), users: Mutex::default() }
+        Self {
+            events,
+            book: Book::default(),
+            sockets: Sockets::default(),
+            standing: Standing::default(),
+            serving: AtomicBool::new(false),
+            users: Mutex::default(),
+        }
+    }
+
+    /// From now on a reload binds what is new in it.
+    pub fn begin_serving(&self) {
+        self.serving.store(true, Ordering::Release);
+    }
+
+    pub fn is_serving(&self) -> bool {
+        self.serving.load(Ordering::Acquire)
     }
 
     fn users(&self, file: &Path) -> Arc<Users> {
@@ -50,6 +81,10 @@ pub struct Gate {
     /// Issuers of tokens beside the providers.
     pub bearers: Vec<Arc<Provider>>,
     pub users: Option<Arc<Users>>,
+    /// None: sessions are in the browser.
+    pub store: Option<Store>,
+    pub policy: Option<Arc<Service>>,
+    pub kubernetes: Option<Arc<Kubernetes>>,
     /// Longest path first.
     pub ways: Vec<Way>,
 }
@@ -62,7 +97,8 @@ pub struct Way {
 }
 
 impl Gate {
-    pub fn new(config: &Arc<Config>, shared: &Arc<Shared>) -> (Self, Vec<Cluster>) {
+    pub fn new(ready: &Ready, shared: &Arc<Shared>) -> (Self, Vec<Cluster>) {
+        let config = &ready.config;
         let provider = |settings: &oidc::Settings| Arc::new(Provider::new(settings.clone()));
         let mut upstreams = config.upstreams.clone();
         upstreams.sort_by_key(|upstream| std::cmp::Reverse(upstream.path.len()));
@@ -71,7 +107,13 @@ impl Gate {
         let gate = Self {
             providers: config.providers.iter().map(|known| provider(&known.settings)).collect(),
             bearers: config.bearer.iter().flat_map(|bearer| &bearer.issuers).map(provider).collect(),
+            store: config
+                .store
+                .as_ref()
+                .map(|settings| Store::new(settings.clone(), Arc::clone(&config.sealer), config.cookie.name.clone())),
             users: config.passwords.as_ref().map(|passwords| shared.users(&passwords.file)),
+            policy: ready.policy.clone(),
+            kubernetes: ready.kubernetes.clone(),
             config: Arc::clone(config),
             shared: Arc::clone(shared),
             ways,
@@ -94,13 +136,20 @@ impl Gate {
 
 fn way(upstream: Upstream, clusters: &mut Vec<Cluster>) -> Way {
     let cluster = match &upstream.to {
-        To::Status(_) => None,
-        To::App { address, host, tls } => {
+        To::Status(_) | To::Files(_) => None,
+        To::App { address, tls, .. } => {
             let mut cluster = Cluster::new(&upstream.path, vec![Endpoint::new(address.clone())]);
             if let Some(tls) = tls.clone() {
-                let config = move || tls.load().map(Arc::new).map_err(|error| error.to_string());
-                let name = host.rsplit_once(':').map_or(&**host, |(name, _)| name).trim_matches(['[', ']']);
-                cluster.tls = Some(UpstreamTls { config: Arc::new(config), server_name: Some(name.to_owned()) });
+                // Read once: a change of one of its files makes all of this anew.
+                let read = OnceLock::new();
+                let config = move || match read.get() {
+                    Some(read) => Ok(Arc::clone(read)),
+                    None => {
+                        let new = tls.load().map(Arc::new).map_err(|error| error.to_string())?;
+                        Ok(Arc::clone(read.get_or_init(|| new)))
+                    }
+                };
+                cluster.tls = Some(UpstreamTls { config: Arc::new(config), server_name: None });
             }
             if !upstream.keep_connections {
                 cluster.max_idle = 0;
@@ -110,7 +159,9 @@ fn way(upstream: Upstream, clusters: &mut Vec<Cluster>) -> Way {
         }
     };
     let settings = RouteSettings {
-        read_timeout: upstream.timeout.or(Some(Duration::from_secs(60))),
+        answer_timeout: upstream.timeout.or(Some(Duration::from_secs(60))),
+        // What has begun may be silent for long: events, and tunnels that are kept open.
+        read_timeout: Some(SILENCE),
         upgrade: upstream.upgrade,
         ..RouteSettings::default()
     };

@@ -10,28 +10,30 @@ use crate::{
 };
 
 /// Headers that say who somebody is. Apps read `_` as `-`, and any case.
-const OURS: [&str; 6] = [
+const OURS: [&str; 7] = [
     "x-forwarded-user",
     "x-forwarded-email",
     "x-forwarded-groups",
     "x-forwarded-preferred-username",
     "x-forwarded-access-token",
     "gap-auth",
+    "gap-signature",
 ];
 const OUR_PREFIX: &str = "x-auth-request-";
 
 /// A header holds ASCII; the rest is percent-encoded, and `%` with it.
 const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
 
-fn is_ours(name: &str) -> bool {
+fn is_ours(name: &str, tell: &Tell) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
-    OURS.contains(&&*name) || name.starts_with(OUR_PREFIX)
+    let is_token = tell.signed.as_ref().is_some_and(|signed| signed.header.eq_ignore_ascii_case(&name));
+    OURS.contains(&&*name) || name.starts_with(OUR_PREFIX) || is_token
 }
 
 /// Takes away every spelling of what only we may say.
 pub fn strip(headers: &mut Headers, tell: &Tell) {
     let found: Vec<String> =
-        headers.iter().map(|(name, _)| name).filter(|name| is_ours(name)).map(str::to_owned).collect();
+        headers.iter().map(|(name, _)| name).filter(|name| is_ours(name, tell)).map(str::to_owned).collect();
     for name in found {
         headers.remove(&name);
     }
@@ -51,6 +53,11 @@ fn value(text: &str) -> String {
 
 fn user<'a>(tell: &Tell, who: &'a Who) -> &'a str {
     if tell.email_as_user && !who.email.is_empty() { &who.email } else { &who.user }
+}
+
+fn basic(tell: &Tell, who: &Who, password: &values::Secret) -> String {
+    let pair = format!("{}:{}", user(tell, who), password.expose());
+    format!("Basic {}", BASE64_STANDARD.encode(pair))
 }
 
 fn groups(who: &Who) -> String {
@@ -83,12 +90,11 @@ pub fn tell(headers: &mut Headers, tell: &Tell, who: &Who, session: Option<&Sess
     if let Some(token) = token(|session| &session.id_token).filter(|_| tell.authorization) {
         headers.set("Authorization", format!("Bearer {token}"));
     } else if let Some(password) = &tell.basic {
-        let pair = format!("{}:{}", user(tell, who), password.expose());
-        headers.set("Authorization", format!("Basic {}", BASE64_STANDARD.encode(pair)));
+        headers.set("Authorization", basic(tell, who, password));
     }
 }
 
-/// For a proxy that asks, in the answer.
+/// For a proxy that asks or for the client, in the answer.
 pub fn answer(headers: &mut Headers, tell: &Tell, who: &Who, session: Option<&Session>) {
     if tell.answer_user {
         set(headers, "X-Auth-Request-User", user(tell, who));
@@ -103,6 +109,8 @@ pub fn answer(headers: &mut Headers, tell: &Tell, who: &Who, session: Option<&Se
     }
     if let Some(token) = session.and_then(|session| session.id_token.as_deref()).filter(|_| tell.answer_authorization) {
         headers.set("Authorization", format!("Bearer {token}"));
+    } else if let Some(password) = &tell.answer_basic {
+        headers.set("Authorization", basic(tell, who, password));
     }
 }
 

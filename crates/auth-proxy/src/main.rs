@@ -10,7 +10,8 @@ fn main() -> ExitCode {
 }
 
 async fn start(args: Args, sidecar: &mut Sidecar) -> Result<(), Failure> {
-    let config = sidecar.live(move || args.load())?;
-    let shared = Shared::new(Events::new(sidecar.metrics())?);
-    serve::start(sidecar, config, Arc::new(shared))
+    let shared = Arc::new(Shared::new(Events::new(sidecar.metrics())?));
+    let loading = Arc::clone(&shared);
+    let config = sidecar.live(move || loading.ready(|| args.load()))?;
+    serve::start(sidecar, config, shared)
 }

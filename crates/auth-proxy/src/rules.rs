@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use regex::Regex;
 
-use crate::session::Who;
+use crate::{certificate, session::Who};
 
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
@@ -17,6 +17,8 @@ pub struct Rules {
     /// One of these, if there are any.
     pub groups: Vec<String>,
     pub routes: Vec<Require>,
+    /// Of clients: without one a certificate opens no door.
+    pub certificates: Vec<certificate::Rule>,
 }
 
 /// What one route asks for beside what everything does.
@@ -27,6 +29,9 @@ pub struct Require {
     pub methods: Vec<String>,
     pub groups: Vec<String>,
     pub emails: Vec<String>,
+    /// Only those for whom one of these vouches; empty: any.
+    pub providers: Vec<String>,
+    pub certificates: Vec<String>,
 }
 
 /// What becomes of somebody who is known.
@@ -40,7 +45,7 @@ pub enum Verdict {
 impl Rules {
     /// At the login and at every request: rules change while sessions live.
     pub fn judge(&self, who: &Who) -> Verdict {
-        if who.by_password {
+        if who.by_password || who.belongs {
             return Verdict::Belongs;
         }
         if !self.takes_email(&who.email) {
@@ -67,12 +72,13 @@ impl Rules {
         self.emails.contains(&email) || self.domains.iter().any(|allowed| in_domain(domain, &allowed.to_lowercase()))
     }
 
-    /// `path` is canonical: None where it is not, and then no route may be asked for that a rule protects.
-    pub fn allows_route(&self, who: &Who, method: &str, path: Option<&str>) -> bool {
+    /// The rule that is not met, by its path. `path` is canonical: where it is not, no route may be asked for that a rule
+    /// protects.
+    pub fn refuses_route(&self, who: &Who, method: &str, path: Option<&str>) -> Option<String> {
         if self.routes.is_empty() {
-            return true;
+            return None;
         }
-        let Some(path) = path else { return false };
+        let Some(path) = path else { return Some("a path that can be read in two ways".into()) };
         // `/admin;x` is `/admin` to some apps.
         let bare: Vec<_> = path.split('/').map(|segment| segment.split(';').next().unwrap_or_default()).collect();
         let bare = bare.join("/");
@@ -80,10 +86,21 @@ impl Rules {
             let path_fits = rule.path.is_match(path) || rule.path.is_match(&bare);
             path_fits && (rule.methods.is_empty() || rule.methods.iter().any(|known| known == method))
         };
-        self.routes.iter().filter(fits).all(|rule| {
-            let member = rule.groups.iter().any(|group| who.groups.contains(group));
-            member || rule.emails.iter().any(|email| email.eq_ignore_ascii_case(&who.email))
-        })
+        let vouched = |rule: &Require| {
+            let names = |provider: &String| rule.providers.contains(provider);
+            rule.providers.is_empty() || who.provider.as_ref().is_some_and(names)
+        };
+        let is_met = |rule: &&Require| {
+            vouched(rule)
+                && (rule.groups.iter().any(|group| who.groups.contains(group))
+                    || rule.emails.iter().any(|email| email.eq_ignore_ascii_case(&who.email))
+                    || rule
+                        .certificates
+                        .iter()
+                        .any(|wanted| who.names.iter().any(|name| certificate::fits(wanted, name))))
+        };
+        let unmet = self.routes.iter().filter(fits).find(|rule| !is_met(rule));
+        unmet.map(|rule| rule.path.to_string())
     }
 }
 
@@ -139,16 +156,20 @@ mod tests {
             methods: Vec::new(),
             groups: vec!["admins".into()],
             emails: vec!["boss@x.y".into()],
+            providers: Vec::new(),
+            certificates: vec!["spiffe://x/admin/*".into()],
         };
         let rules =
             Rules { domains: vec!["*".into()], groups: vec!["staff".into()], routes: vec![admin], ..Rules::default() };
         assert_eq!(rules.judge(&who("a@x.y", &["staf"])), Verdict::Foreign("group"));
         let staff = who("a@x.y", &["staff"]);
         assert_eq!(rules.judge(&staff), Verdict::Belongs);
-        assert!(rules.allows_route(&staff, "GET", Some("/")));
-        assert!(!rules.allows_route(&staff, "GET", Some("/admin/x")));
-        assert!(!rules.allows_route(&staff, "GET", None), "a path that others may read otherwise");
-        assert!(rules.allows_route(&who("boss@x.y", &[]), "GET", Some("/admin")));
-        assert!(rules.allows_route(&who("b@x.y", &["admins"]), "GET", Some("/admin")));
+        assert_eq!(rules.refuses_route(&staff, "GET", Some("/")), None);
+        assert_eq!(rules.refuses_route(&staff, "GET", Some("/admin/x")).as_deref(), Some("^/admin(/|$)"));
+        assert!(rules.refuses_route(&staff, "GET", None).is_some(), "a path that others may read otherwise");
+        assert_eq!(rules.refuses_route(&who("boss@x.y", &[]), "GET", Some("/admin")), None);
+        assert_eq!(rules.refuses_route(&who("b@x.y", &["admins"]), "GET", Some("/admin")), None);
+        let machine = Who { names: vec!["spiffe://x/admin/a".into()], ..Who::default() };
+        assert_eq!(rules.refuses_route(&machine, "GET", Some("/admin")), None);
     }
 }

@@ -11,13 +11,23 @@ use values::Secret;
 pub enum Use {
     Session,
     Login,
+    /// What the browser has of a session that is kept elsewhere, and what is kept there.
+    Ticket,
+    Stored,
+    /// A form that we have shown.
+    Form,
 }
+
+const USES: [Use; 5] = [Use::Session, Use::Login, Use::Ticket, Use::Stored, Use::Form];
 
 impl Use {
     fn label(self) -> &'static [u8] {
         match self {
             Self::Session => b"auth-proxy session v1",
             Self::Login => b"auth-proxy login v1",
+            Self::Ticket => b"auth-proxy ticket v1",
+            Self::Stored => b"auth-proxy stored v1",
+            Self::Form => b"auth-proxy form v1",
         }
     }
 }
@@ -25,17 +35,12 @@ impl Use {
 /// Seals with the first secret, opens with any: that is how a secret is replaced without signing everybody out.
 pub struct Sealer(Vec<Keys>);
 
-struct Keys {
-    session: LessSafeKey,
-    login: LessSafeKey,
-}
+/// One for each use, in the order of [`USES`].
+struct Keys(Vec<LessSafeKey>);
 
 impl Keys {
-    fn of(&self, purpose: Use) -> &LessSafeKey {
-        match purpose {
-            Use::Session => &self.session,
-            Use::Login => &self.login,
-        }
+    fn of(&self, purpose: Use) -> Option<&LessSafeKey> {
+        USES.iter().position(|known| *known == purpose).and_then(|at| self.0.get(at))
     }
 }
 
@@ -45,8 +50,8 @@ impl Sealer {
         let keys: Option<Vec<_>> = secrets
             .iter()
             .map(|secret| {
-                let key = |purpose: Use| derived(secret.expose().as_bytes(), purpose.label());
-                Some(Keys { session: key(Use::Session)?, login: key(Use::Login)? })
+                let keys = USES.iter().map(|purpose| derived(secret.expose().as_bytes(), purpose.label()));
+                keys.collect::<Option<Vec<_>>>().map(Keys)
             })
             .collect();
         keys.filter(|keys| !keys.is_empty()).map(Self)
@@ -57,7 +62,7 @@ impl Sealer {
         let mut nonce = [0; NONCE_LEN];
         SystemRandom::new().fill(&mut nonce).ok()?;
         let mut sealed = plain.to_vec();
-        let key = self.0.first()?.of(purpose);
+        let key = self.0.first()?.of(purpose)?;
         key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut sealed).ok()?;
         Some(BASE64_URL_SAFE_NO_PAD.encode([&nonce[..], &sealed].concat()))
     }
@@ -68,7 +73,7 @@ impl Sealer {
         let nonce: [u8; NONCE_LEN] = nonce.try_into().ok()?;
         self.0.iter().find_map(|keys| {
             let mut sealed = sealed.to_vec();
-            let key = keys.of(purpose);
+            let key = keys.of(purpose)?;
             let plain = key.open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(name), &mut sealed).ok()?;
             Some(plain.to_vec())
         })

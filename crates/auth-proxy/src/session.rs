@@ -1,17 +1,11 @@
-//! Somebody who has signed in: what we keep of it, sealed, in the browser.
+//! Somebody who has signed in: what we keep of it, sealed, in the browser or in a store.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
-/// Sessions that were ended before their time, and refreshes under way: so many at most are remembered.
-const MOST: usize = 10_000;
 /// A browser that sent several requests at once still uses the old cookie for so long.
-const OVERLAP: u64 = 60;
+pub const OVERLAP: u64 = 60;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Who {
@@ -26,6 +20,15 @@ pub struct Who {
     /// Whoever is in the password file belongs: rules are about those whom others know.
     #[serde(rename = "w", default)]
     pub by_password: bool,
+    /// Who vouches, by the name in the configuration: rules may differ.
+    #[serde(rename = "f", default)]
+    pub provider: Option<String>,
+    /// Who vouches has also said that it belongs: keys and certificates are in lists of their own.
+    #[serde(skip)]
+    pub belongs: bool,
+    /// What the client's certificate proves beside: looked at anew with each request.
+    #[serde(skip)]
+    pub names: Vec<String>,
 }
 
 /// Names are short: a browser sends this with every request.
@@ -41,6 +44,9 @@ pub struct Session {
     /// The provider's own name for somebody.
     #[serde(rename = "s", default)]
     pub subject: String,
+    /// The provider's own name for the session that this one came from.
+    #[serde(rename = "k", default)]
+    pub sid: Option<String>,
     #[serde(rename = "a", default)]
     pub access: Option<String>,
     #[serde(rename = "t", default)]
@@ -61,6 +67,22 @@ pub fn now() -> u64 {
 }
 
 impl Session {
+    pub fn by_password(who: Who) -> Self {
+        Self {
+            id: oidc::random_text().unwrap_or_default(),
+            provider: None,
+            who,
+            subject: String::new(),
+            sid: None,
+            access: None,
+            id_token: None,
+            refresh: None,
+            begun: now(),
+            heard: now(),
+            expires: None,
+        }
+    }
+
     pub fn is_over(&self, lifetime: Duration, now: u64) -> bool {
         // A session from the future is from a clock that was wrong.
         now >= self.begun.saturating_add(lifetime.as_secs()) || self.begun > now + OVERLAP
@@ -74,49 +96,5 @@ impl Session {
 
     pub fn is_expired(&self, now: u64) -> bool {
         self.expires.is_some_and(|at| now >= at)
-    }
-}
-
-/// What this process knows of sessions beside what is in them.
-#[derive(Default)]
-pub struct Book {
-    ended: Mutex<HashMap<String, u64>>,
-    refreshes: Mutex<HashMap<(String, u64), Slot>>,
-}
-
-/// The outcome of one refresh, for all requests that need it. None inside: the session is over.
-pub type Outcome = Option<Session>;
-pub type Slot = Arc<tokio::sync::Mutex<Option<(u64, Outcome)>>>;
-
-impl Book {
-    /// Signed out: a copy of the cookie is of no use any more, as long as this process lives.
-    pub fn end(&self, session: &Session, lifetime: Duration) {
-        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
-        if ended.len() >= MOST {
-            let now = now();
-            ended.retain(|_, until| *until > now);
-        }
-        if ended.len() < MOST {
-            ended.insert(session.id.clone(), session.begun.saturating_add(lifetime.as_secs()));
-        }
-    }
-
-    pub fn has_ended(&self, session: &Session) -> bool {
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&session.id)
-    }
-
-    /// Where requests with the same cookie meet.
-    pub fn slot(&self, session: &Session) -> Slot {
-        let mut refreshes = self.refreshes.lock().unwrap_or_else(PoisonError::into_inner);
-        if refreshes.len() >= MOST / 10 {
-            let now = now();
-            // Who holds one is still at it.
-            refreshes.retain(|_, slot| {
-                let is_new =
-                    slot.try_lock().map_or(true, |slot| slot.as_ref().is_none_or(|(at, _)| at + OVERLAP > now));
-                Arc::strong_count(slot) > 1 || is_new
-            });
-        }
-        Arc::clone(refreshes.entry((session.id.clone(), session.heard)).or_default())
     }
 }

@@ -8,21 +8,25 @@ use std::{
 };
 
 use common::{Failure, config::Section};
-use http_client::SecretSource;
-use http_proxy::Address;
 use ipnet::IpNet;
 use regex::Regex;
 use values::{ListenAddr, Secret, Span};
 
 use crate::{
-    config::{
-        Bearer, Bypass, ClaimNames, Config, Front, Pages, Passwords, Paths, Provider, Route, Sessions, Tell, To,
-        Upstream,
-    },
-    cookie::CookieRules,
+    config::{Audit, Bypass, Config, Front, Pages, Passwords, Paths, Route, Sessions, SignOut, Tell},
+    cookie::{CookieRules, SameSite},
+    listen::Listener,
     rules::{Require, Rules},
     seal::Sealer,
 };
+
+mod access;
+mod listen;
+mod people;
+mod tell;
+mod upstream;
+
+pub use upstream::Place;
 
 /// Reads a whole file of ours.
 pub fn read(path: &Path) -> Result<Config, Failure> {
@@ -33,27 +37,41 @@ pub fn read(path: &Path) -> Result<Config, Failure> {
     config.ok_or_else(|| Failure::config(format!("{}: the cookie secret cannot be used", path.display())))
 }
 
+/// The same for a text; `name` is what it is called.
+pub(crate) fn parse(name: &str, text: &str) -> Result<Option<Config>, Failure> {
+    common::config::parse(name, text, config)
+}
+
 fn config(root: &mut Section) -> Option<Config> {
-    let providers: Vec<_> = root.sections("providers").iter_mut().map(provider).collect();
+    let providers: Vec<_> = root.sections("providers").iter_mut().map(people::provider).collect();
+    let (listeners, force_https) = listen::listeners(root);
+    let mut files: Vec<PathBuf> = listeners.iter().flat_map(Listener::files).collect();
     let passwords = root.section("passwords").map(|mut section| Passwords {
         file: section.required("file").unwrap_or_default(),
         groups: section.list("groups"),
         shown: section.parsed("shown").unwrap_or(true),
     });
-    if providers.is_empty() && passwords.is_none() {
-        root.problem("nobody could sign in: expected providers or passwords");
+    let rules = root.section("allow").map(|mut section| rules(&mut section)).unwrap_or_default();
+    let (has_keys, bearer, kubernetes) = (root.has("keys"), access::bearer(root), access::kubernetes(root));
+    let has_issuers = bearer.as_ref().is_some_and(|bearer| !bearer.issuers.is_empty());
+    let by_programs = has_keys || has_issuers || kubernetes.is_some() || !rules.certificates.is_empty();
+    if providers.is_empty() && passwords.is_none() && !by_programs {
+        root.problem("nobody could sign in: expected providers, passwords, keys, bearer with issuers, kubernetes, or certificates under allow");
     }
     for (nth, provider) in providers.iter().enumerate() {
         if providers[..nth].iter().any(|other| other.name == provider.name) {
             root.problem(format!("providers: two are called \"{}\"", provider.name));
         }
     }
-    let upstreams: Vec<_> = root.sections("upstreams").iter_mut().map(upstream).collect();
+    let mut notes = Vec::new();
+    let upstreams: Vec<_> =
+        root.sections("upstreams").iter_mut().map(|section| upstream::upstream(section, &mut notes)).collect();
     if upstreams.is_empty() {
         root.problem("nothing to protect: expected upstreams");
     }
-    let rules = root.section("allow").map(|mut section| rules(&mut section)).unwrap_or_default();
-    if !providers.is_empty() && rules.domains.is_empty() && rules.emails.is_empty() {
+    let names_somebody = |rules: &Rules| !rules.domains.is_empty() || !rules.emails.is_empty();
+    let all_do = |provider: &crate::config::Provider| provider.allow.as_ref().is_some_and(names_somebody);
+    if !names_somebody(&rules) && (has_issuers || !providers.iter().all(all_do)) {
         root.problem("allow: expected domains or emails, domains: [\"*\"] for anybody whom a provider knows");
     }
     let bypass = root.section("bypass").map(|mut section| bypass(&mut section)).unwrap_or_default();
@@ -62,33 +80,26 @@ fn config(root: &mut Section) -> Option<Config> {
     if secrets.is_empty() && !providers.is_empty() {
         root.problem("cookie: expected secret_files, each with 16 bytes or more in it");
     }
-    let bearer = root.parsed("bearer").unwrap_or(false).then(|| Bearer { issuers: Vec::new(), fall_back: false });
     let front = root.section("behind").map(|mut section| Front {
         proxies: networks(&mut section, "proxies"),
         client_header: section.parsed("client_header").unwrap_or_else(|| "X-Forwarded-For".into()),
     });
-    let tell = root.section("tell").map(|mut section| Tell {
-        user: section.parsed("user").unwrap_or(true),
-        access_token: section.parsed("access_token").unwrap_or(false),
-        authorization: section.parsed("authorization").unwrap_or(false),
-        email_as_user: section.parsed("email_as_user").unwrap_or(false),
-        answer_user: section.parsed("answer").unwrap_or(true),
-        answer_authorization: section.parsed("answer_authorization").unwrap_or(false),
-        ..Tell::default()
-    });
-    let pages = root.section("pages").map(|mut section| Pages {
-        banner: section.parsed("banner"),
-        footer: section.parsed("footer"),
-        skip_button: section.parsed("skip_button").unwrap_or(false),
-        debug: false,
-    });
+    let tell = root.section("tell").map(|mut section| tell::tell(&mut section, &mut files));
+    let pages = root.section("pages").map(|mut section| people::pages(&mut section));
+    let store = root.section("sessions").and_then(|mut section| people::store(&mut section));
+    let sign_out = root.section("sign_out").map(|mut section| people::sign_out(&mut section));
+    if store.is_some() && secrets.is_empty() {
+        root.problem("sessions: expected secret_files in cookie, the same for all replicas");
+    }
     Some(Config {
-        listen: root.parsed("listen").unwrap_or(ListenAddr::Any(4180)),
+        listeners,
+        force_https,
         providers,
         upstreams,
         cookie,
         sealer: Arc::new(Sealer::new(&secrets).or_else(throwaway)?),
         sessions,
+        store,
         rules,
         bypass,
         bearer,
@@ -98,53 +109,15 @@ fn config(root: &mut Section) -> Option<Config> {
         paths: Paths::default(),
         pages: pages.unwrap_or_default(),
         redirect_url: root.parsed("redirect_url"),
+        sign_out: sign_out.unwrap_or(SignOut { page: true, ..SignOut::default() }),
         redirect_hosts: root.list("redirect_hosts"),
-        notes: Vec::new(),
+        keys: access::keys(root, &mut files),
+        kubernetes,
+        policy: access::policy(root),
+        audit: root.section("audit").map(|mut section| audit(&mut section)).unwrap_or_default(),
+        files,
+        notes,
     })
-}
-
-fn provider(section: &mut Section) -> Provider {
-    let issuer: String = section.required("issuer").unwrap_or_default();
-    let client: String = section.required("client_id").unwrap_or_default();
-    let mut settings = oidc::Settings::new(issuer, client);
-    settings.client_secret = section.parsed("client_secret_file").map(SecretSource::File);
-    settings.tls = Arc::new(http_client::client_tls(section, tls::ClientTls::default()));
-    let scopes = section.list("scopes");
-    if !scopes.is_empty() {
-        settings.scopes = scopes;
-    }
-    let name: String = section.parsed("name").unwrap_or_else(|| "oidc".into());
-    let defaults = ClaimNames::default();
-    Provider {
-        title: section.parsed("title").unwrap_or_else(|| name.clone()),
-        name,
-        settings,
-        claims: ClaimNames {
-            user: section.parsed("user_claim").unwrap_or(defaults.user),
-            email: section.parsed("email_claim").unwrap_or(defaults.email),
-            groups: section.parsed("groups_claim").unwrap_or(defaults.groups),
-            roles: None,
-        },
-        unverified_email: section.parsed("unverified_email").unwrap_or(false),
-    }
-}
-
-fn upstream(section: &mut Section) -> Upstream {
-    let place: Option<Place> = section.required("to");
-    let (address, host) =
-        place.map_or((Address::Tcp { host: String::new(), port: 0 }, String::new()), |place| (place.0, place.1));
-    let path: String = section.parsed("path").unwrap_or_else(|| "/".into());
-    if !path.starts_with('/') {
-        section.problem(format!("path \"{path}\": expected a path, with / at its end for all below it"));
-    }
-    Upstream {
-        path,
-        to: To::App { address, host, tls: None },
-        timeout: section.parsed("timeout").map(|Span(time)| time),
-        keep_host: section.parsed("keep_host").unwrap_or(true),
-        upgrade: section.parsed("websocket").unwrap_or(true),
-        keep_connections: true,
-    }
 }
 
 /// Sessions that end with this process: good enough where a password can be typed again.
@@ -154,24 +127,17 @@ fn throwaway() -> Option<Sealer> {
 
 /// Without a file: one app, one file of users.
 pub fn passwords_only(listen: Option<ListenAddr>, to: Option<Place>, file: PathBuf) -> Result<Config, Failure> {
-    let local = Place(Address::Tcp { host: "127.0.0.1".into(), port: 8080 }, "127.0.0.1:8080".into());
-    let Place(address, host) = to.unwrap_or(local);
     let (cookie, _, sessions) = session(&mut Section::empty());
     let sealer = throwaway().ok_or_else(|| Failure::bug("the system has no randomness"))?;
     Ok(Config {
-        listen: listen.unwrap_or(ListenAddr::Any(4180)),
+        listeners: vec![Listener::plain(listen.unwrap_or(ListenAddr::Any(4180)))],
+        force_https: None,
         providers: Vec::new(),
-        upstreams: vec![Upstream {
-            path: "/".into(),
-            to: To::App { address, host, tls: None },
-            timeout: None,
-            keep_host: true,
-            upgrade: true,
-            keep_connections: true,
-        }],
+        upstreams: vec![to.unwrap_or_else(Place::local).alone()],
         cookie,
         sealer: Arc::new(sealer),
         sessions,
+        store: None,
         rules: Rules::default(),
         bypass: Bypass::default(),
         bearer: None,
@@ -181,33 +147,15 @@ pub fn passwords_only(listen: Option<ListenAddr>, to: Option<Place>, file: PathB
         paths: Paths::default(),
         pages: Pages::default(),
         redirect_url: None,
+        sign_out: SignOut { page: true, ..SignOut::default() },
         redirect_hosts: Vec::new(),
+        keys: None,
+        kubernetes: None,
+        policy: None,
+        audit: Audit::default(),
+        files: Vec::new(),
         notes: Vec::new(),
     })
-}
-
-/// `http://host:port` or `unix:/path`: where to connect, and what host the app is called.
-#[derive(Clone, Debug)]
-pub struct Place(Address, String);
-
-impl FromStr for Place {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const EXPECTED: &str = "expected http://host:port or unix:/path";
-        if let Some(path) = text.strip_prefix("unix:") {
-            return Ok(Self(Address::Unix(path.into()), "localhost".into()));
-        }
-        let rest = text.strip_prefix("http://").ok_or(EXPECTED)?.trim_end_matches('/');
-        let (host, port) = match rest.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| EXPECTED)?),
-            None => (rest, 80),
-        };
-        if host.is_empty() || host.contains('/') {
-            return Err(EXPECTED);
-        }
-        Ok(Self(Address::Tcp { host: host.trim_matches(['[', ']']).into(), port }, rest.into()))
-    }
 }
 
 /// [`Regex`] with a problem of one line.
@@ -227,18 +175,30 @@ fn rules(section: &mut Section) -> Rules {
     let routes = routes.iter_mut().filter_map(|section| {
         let path: Option<Pattern> = section.required("path");
         let (groups, emails) = (section.list("groups"), section.list("emails"));
-        if groups.is_empty() && emails.is_empty() {
-            section.problem("expected groups or emails");
+        let certificates: Vec<String> = section.list("certificates");
+        if groups.is_empty() && emails.is_empty() && certificates.is_empty() {
+            section.problem("expected groups, emails or certificates");
         }
-        Some(Require { path: path?.0, methods: section.list("methods"), groups, emails })
+        let providers = section.list("providers");
+        Some(Require { path: path?.0, methods: section.list("methods"), groups, emails, providers, certificates })
     });
     let routes = routes.collect();
     Rules {
         domains: section.list("domains"),
         emails: emails.iter().map(|email| email.to_lowercase()).collect(),
         groups: section.list("groups"),
+        certificates: access::certificates(section),
         routes,
         ..Rules::default()
+    }
+}
+
+fn audit(section: &mut Section) -> Audit {
+    let usual = Audit::default();
+    Audit {
+        off: section.parsed("off").unwrap_or(usual.off),
+        without_paths: section.list("without_paths"),
+        request_id: section.parsed("request_id").unwrap_or(usual.request_id),
     }
 }
 
@@ -258,6 +218,40 @@ fn bypass(section: &mut Section) -> Bypass {
     }
 }
 
+fn cookie(section: &mut Section) -> CookieRules {
+    let insecure = section.parsed("insecure").unwrap_or(false);
+    let domains: Vec<String> = section.list("domains");
+    let default = match (insecure, domains.is_empty()) {
+        (true, _) => "auth",
+        (false, true) => "__Host-auth",
+        // One of several hosts cannot be one host's own.
+        (false, false) => "__Secure-auth",
+    };
+    let name: String = section.parsed("name").unwrap_or_else(|| default.into());
+    if let Some(domain) = domains.iter().find(|domain| domain.contains([';', '/', ' ', ':'])) {
+        section.problem(format!("domains \"{domain}\": expected a domain"));
+    }
+    if name.starts_with("__Host-") && (insecure || !domains.is_empty()) {
+        section.problem("name: __Host- asks for no domains and not for insecure");
+    }
+    if name.starts_with("__Secure-") && insecure {
+        section.problem("name: __Secure- and insecure do not go together");
+    }
+    let same_site = section.parsed("same_site").unwrap_or_default();
+    if same_site == SameSite::None && insecure {
+        section.problem("same_site: browsers drop none with insecure");
+    }
+    CookieRules {
+        name,
+        path: "/".into(),
+        domains: domains.iter().map(|domain| domain.to_ascii_lowercase()).collect(),
+        secure: !insecure,
+        http_only: true,
+        same_site,
+        login_same_site: SameSite::Lax,
+    }
+}
+
 fn session(section: &mut Section) -> (CookieRules, Vec<Secret>, Sessions) {
     let files: Vec<PathBuf> = section.list("secret_files");
     let mut secrets = Vec::new();
@@ -268,17 +262,7 @@ fn session(section: &mut Section) -> (CookieRules, Vec<Secret>, Sessions) {
             Err(why) => section.problem(format!("secret_files: {why}")),
         }
     }
-    let insecure = section.parsed("insecure").unwrap_or(false);
-    let default = if insecure { "auth" } else { "__Host-auth" };
-    let rules = CookieRules {
-        name: section.parsed("name").unwrap_or_else(|| default.into()),
-        path: "/".into(),
-        domains: Vec::new(),
-        secure: !insecure,
-        http_only: true,
-        same_site: section.parsed("same_site").unwrap_or_default(),
-        login_same_site: crate::cookie::SameSite::Lax,
-    };
+    let rules = cookie(section);
     let span = |section: &mut Section, key: &str, default: u64| {
         section.parsed(key).map_or(Duration::from_secs(default), |Span(time)| time)
     };

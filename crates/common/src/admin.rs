@@ -268,7 +268,9 @@ impl Admin {
             return Answer::text(503, "stopping");
         }
         match self.health.closed() {
-            closed if closed.is_empty() => Answer::text(200, "ready"),
+            closed if closed.is_empty() => {
+                Answer::text(200, [vec!["ready".to_owned()], self.health.details()].concat().join("\n"))
+            }
             closed => Answer::text(503, closed.join("\n")),
         }
     }

@@ -1,6 +1,6 @@
 //! What was typed: the flags that every sidecar has, and reading flags so that all mistakes are said at once.
 
-use std::{ffi::OsString, path::Path, str::FromStr};
+use std::{ffi::OsString, path::Path, process::ExitCode, str::FromStr};
 
 use clap::{
     ArgMatches, Command,
@@ -16,6 +16,9 @@ use crate::{
     settings::{Defaults, SHUTDOWN_TIMEOUT},
 };
 
+/// What is done instead of running: it is given its own name and what follows it.
+pub type Subcommand = fn(&[OsString]) -> Result<ExitCode, Failure>;
+
 /// The command line of one sidecar, in its own words or in those of a peer.
 pub trait Arguments: Sized {
     /// Folder, crate, binary, image: one word for one thing.
@@ -27,6 +30,8 @@ pub trait Arguments: Sized {
     const PEERS: &'static [&'static str] = &[];
     /// What the subcommand `status` shows; there is none where there is nothing to show.
     const STATUS: Option<View> = None;
+    /// How `healthcheck` asks, where the admin listener may be guarded; nothing is plain HTTP.
+    const HEALTHCHECK: Option<Subcommand> = None;
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage>;
     fn common(&self) -> &CommonArgs;

@@ -9,6 +9,7 @@ use std::{
 use tokio::sync::Notify;
 
 type Check = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+type Detail = Arc<dyn Fn() -> Option<String> + Send + Sync>;
 
 /// Why the process is not ready, if it is not.
 #[derive(Clone, Default)]
@@ -25,6 +26,7 @@ struct State {
     /// A closed gate has the reason why.
     gates: BTreeMap<String, Option<String>>,
     checks: Vec<(String, Check)>,
+    details: Vec<(String, Detail)>,
     /// What was found when somebody looked last.
     was_ready: Option<bool>,
 }
@@ -42,6 +44,16 @@ impl Health {
 
     pub(crate) fn check(&self, name: &str, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) {
         self.state().checks.push((name.into(), Arc::new(check)));
+    }
+
+    pub(crate) fn detail(&self, name: &str, detail: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.state().details.push((name.into(), Arc::new(detail)));
+    }
+
+    /// What there is to know beside ready or not, a line each.
+    pub(crate) fn details(&self) -> Vec<String> {
+        let details = self.state().details.clone();
+        details.iter().filter_map(|(name, detail)| Some(format!("{name}: {}", detail()?))).collect()
     }
 
     fn set(&self, name: &str, reason: Option<String>) {

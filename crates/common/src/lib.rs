@@ -32,13 +32,13 @@ mod signals;
 mod supervise;
 
 pub use admin::{AdminRoutes, Answer, Asked, Connection, Door, Parts, Streamed, Verdict};
-pub use args::{Arguments, CommonArgs, Usage};
+pub use args::{Arguments, CommonArgs, Subcommand, Usage};
 pub use exit::{Exit, Failure};
 pub use health::Gate;
 pub use life::{Busy, Life, Phase};
-pub use log::set_level as set_log_level;
+pub use log::{AUDIT, set_level as set_log_level};
 pub use metrics::kept;
-pub use probe::View;
+pub use probe::{Question, View};
 pub use settings::Defaults;
 pub use sidecar::{Live, Reloader, Sidecar, Stopper, main};
 

@@ -33,7 +33,7 @@ pub(crate) fn subcommand<A: Arguments>(argv: &[OsString]) -> Option<Result<ExitC
     }
     let rest = argv.get(1..)?;
     match rest.first()?.to_str()? {
-        "healthcheck" => Some(healthcheck::<A>(rest)),
+        "healthcheck" => Some(A::HEALTHCHECK.unwrap_or(healthcheck::<A>)(rest)),
         "wait" => Some(wait(rest, A::DEFAULTS)),
         "pause" => Some(pause(rest, A::DEFAULTS)),
         "status" => A::STATUS.map(|view| status::<A>(rest, view)),
@@ -55,11 +55,42 @@ struct Healthcheck {
 
 fn healthcheck<A: Arguments>(argv: &[OsString]) -> Result<ExitCode, Failure> {
     let asked: Healthcheck = typed(argv, A::DEFAULTS)?;
-    let authority = admin::<A>(asked.admin_addr);
-    let path = if asked.live { "/livez" } else { "/readyz" };
-    match get(&authority, path, TRY) {
-        Ok(()) => Ok(ExitCode::SUCCESS),
-        Err(problem) => Err(Failure::new(Exit::Other(1), format!("http://{authority}{path}: {problem}"))),
+    let question = Question::new::<A>(asked.admin_addr, asked.live);
+    question.outcome("http", get(&question.authority, question.path, TRY))
+}
+
+/// What `healthcheck` asks, for a sidecar that has its own way to the listener.
+pub struct Question {
+    authority: String,
+    path: &'static str,
+    end: Instant,
+}
+
+impl Question {
+    pub fn new<A: Arguments>(admin_addr: Option<ListenAddr>, live: bool) -> Self {
+        let path = if live { "/livez" } else { "/readyz" };
+        Self { authority: admin::<A>(admin_addr), path, end: Instant::now() + TRY }
+    }
+
+    /// A connection that nobody can be silent on for ever.
+    pub fn connect(&self) -> Result<TcpStream, String> {
+        let socket = connect(&self.authority, TRY)?;
+        let timeouts = socket.set_read_timeout(Some(TRY)).and_then(|()| socket.set_write_timeout(Some(TRY)));
+        timeouts.map(|()| socket).map_err(|error| error.to_string())
+    }
+
+    /// Asks over `stream`, which goes through `socket`. Headers are whole lines.
+    pub fn ask(&self, stream: &mut (impl Read + Write), socket: &TcpStream, headers: &str) -> Result<(), String> {
+        ask(stream, socket, &request(&self.authority, self.path, headers), self.end)
+    }
+
+    /// What it means for whoever runs `healthcheck`.
+    pub fn outcome(&self, scheme: &str, answer: Result<(), String>) -> Result<ExitCode, Failure> {
+        let Self { authority, path, .. } = self;
+        match answer {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            Err(problem) => Err(Failure::new(Exit::Other(1), format!("{scheme}://{authority}{path}: {problem}"))),
+        }
     }
 }
 
@@ -257,19 +288,26 @@ fn connect(authority: &str, within: Duration) -> Result<TcpStream, String> {
 /// A GET that wants a 2xx; the error is what came instead.
 fn get(authority: &str, path: &str, within: Duration) -> Result<(), String> {
     let end = Instant::now() + within;
+    let socket = connect(authority, within)?;
+    ask(&mut &socket, &socket, &request(authority, path, ""), end)
+}
+
+fn request(authority: &str, path: &str, headers: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n{headers}\r\n")
+}
+
+fn ask(stream: &mut (impl Read + Write), socket: &TcpStream, request: &str, end: Instant) -> Result<(), String> {
     let left = || Some(end.saturating_duration_since(Instant::now()).max(SHORTEST_TRY));
     let spoken = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::WouldBlock => "no answer in time".to_owned(),
         _ => error.to_string(),
     };
-    let mut stream = connect(authority, within)?;
-    stream.set_write_timeout(left()).map_err(spoken)?;
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\nConnection: close\r\n\r\n");
+    socket.set_write_timeout(left()).map_err(spoken)?;
     stream.write_all(request.as_bytes()).map_err(spoken)?;
     let mut answer = [0; 4096];
     let mut length = 0;
     let problem = loop {
-        stream.set_read_timeout(left()).map_err(spoken)?;
+        socket.set_read_timeout(left()).map_err(spoken)?;
         match stream.read(&mut answer[length..]) {
             Ok(0) => break "not an HTTP answer".to_owned(),
             Ok(more) => length += more,

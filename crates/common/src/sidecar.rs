@@ -305,6 +305,11 @@ impl Sidecar {
         self.health.check(name, check);
     }
 
+    /// A line that `/readyz` has under its yes: what an operator should know of how this process is set up.
+    pub fn detail(&self, name: &str, detail: impl Fn() -> Option<String> + Send + Sync + 'static) {
+        self.health.detail(name, detail);
+    }
+
     /// Endpoints that only this sidecar has, such as its peer's.
     pub fn admin(&self) -> &AdminRoutes {
         &self.routes

@@ -1,6 +1,7 @@
 //! The app that the sidecars ride along with: it greets, and knows nothing of them.
 
 use std::{
+    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::{
@@ -20,6 +21,7 @@ use tokio::{
 
 use crate::{
     app_log::Log,
+    app_members,
     app_statsd::Statsd,
     greeting::Greeting,
     http::{self, Answer},
@@ -29,6 +31,9 @@ use crate::{
 pub const WRITTEN: &str = "app_log_lines_total";
 /// That of greetings.
 pub const REQUESTS: &str = "app_greetings_total";
+/// Writes as many lines as it is asked for, by somebody on this machine.
+pub const BURST: &str = "/-/burst";
+const MOST_LINES: u64 = 10_000;
 /// As the sidecars have it, see common::Exit.
 const EXIT_CONFIG: u8 = 78;
 
@@ -159,6 +164,8 @@ impl App {
                 self.statsd.answered("greeting", begun.elapsed());
                 http::text(StatusCode::OK, greeting)
             }
+            (&Method::GET | &Method::HEAD, app_members::PATH) => app_members::answer(request, &self.greeting().text),
+            (&Method::GET, BURST) => self.burst(request),
             (&Method::POST | &Method::PUT, "/-/reload") => match self.reload() {
                 Ok(version) => http::text(StatusCode::OK, format!("reloaded: version {version}")),
                 Err(problem) => http::text(
@@ -170,6 +177,16 @@ impl App {
         };
         self.log.access(request, &answer);
         answer
+    }
+
+    fn burst(&self, request: &Request<Bytes>) -> Answer {
+        if request.extensions().get::<SocketAddr>().is_none_or(|from| !from.ip().is_loopback()) {
+            return http::text(StatusCode::FORBIDDEN, "for callers on this machine only");
+        }
+        let lines = request.uri().query().and_then(|query| query.strip_prefix("lines=")?.parse::<u64>().ok());
+        let lines = lines.unwrap_or_default().min(MOST_LINES);
+        (0..lines).for_each(|_| self.log.keep("DEBUG", "one of a burst", &[]));
+        http::text(StatusCode::OK, format!("wrote {lines} lines"))
     }
 
     fn metrics(&self) -> String {

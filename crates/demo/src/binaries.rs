@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io::IsTerminal,
     path::{Path, PathBuf},
     process::Stdio,
     time::Instant,
@@ -17,36 +18,42 @@ use crate::{leash, screen::say};
 const OF_THIS_RUN: [&str; 5] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"];
 
 pub struct Binaries {
-    pub paths: BTreeMap<&'static str, PathBuf>,
+    pub paths: BTreeMap<String, PathBuf>,
     /// How they were compiled, if we know.
     pub build: &'static str,
 }
 
 /// Where the binaries of these sidecars are.
-pub async fn find(names: &[&'static str], dir: Option<&Path>) -> Result<Binaries, String> {
+pub async fn find(names: &[&str], dir: Option<&Path>) -> Result<Binaries, String> {
     let Some(dir) = dir else { return build(names).await };
-    let path = |name: &&'static str| {
+    let path = |name: &&str| {
         let path = dir.join(name);
         let path = path.canonicalize().map_err(|error| format!("{}: {error}", path.display()))?;
-        Ok((*name, path))
+        Ok(((*name).to_owned(), path))
     };
     let paths = names.iter().map(path).collect::<Result<_, String>>()?;
     Ok(Binaries { paths, build: "" })
 }
 
-async fn build(names: &[&'static str]) -> Result<Binaries, String> {
+async fn build(names: &[&str]) -> Result<Binaries, String> {
     let began = Instant::now();
-    say(&format!("building {} (a minute or two the first time) ... ", names.join(", ")));
+    say(&format!("building {} (some minutes the first time) ...\n", names.join(", ")));
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let (program, words) = leash::words(&cargo).map_err(|error| error.to_string())?;
     let mut command = Command::new(program);
     command
         .args(words)
-        .args(["build", "--quiet", "--message-format", "json-render-diagnostics"])
+        .args(["build", "--message-format", "json-render-diagnostics"])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/../../Cargo.toml")])
         .args(names.iter().flat_map(|name| ["--package", name, "--bin", name]))
         .stdin(Stdio::null())
         .kill_on_drop(true);
+    // Minutes without a sign of life look like a hang, so whoever watches sees what cargo does.
+    let is_watched = std::io::stderr().is_terminal();
+    let stderr = if is_watched { Stdio::inherit() } else { Stdio::piped() };
+    if !is_watched {
+        command.arg("--quiet");
+    }
     if !cfg!(debug_assertions) {
         command.arg("--release");
     }
@@ -56,16 +63,17 @@ async fn build(names: &[&'static str]) -> Result<Binaries, String> {
             command.env_remove(&name);
         }
     }
-    let output = command.output().await.map_err(|error| format!("{}: {error}", cargo.display()))?;
+    let failed = |error| format!("{}: {error}", cargo.display());
+    let child = command.stdout(Stdio::piped()).stderr(stderr).spawn().map_err(failed)?;
+    let output = child.wait_with_output().await.map_err(failed)?;
     if !output.status.success() {
-        say("failed\n");
         let words = String::from_utf8_lossy(&output.stderr);
         return Err(format!("the build failed: {}\n{}", output.status, words.trim()));
     }
-    say(&format!("{:.1} s\n", began.elapsed().as_secs_f64()));
+    say(&format!("built in {:.1} s\n", began.elapsed().as_secs_f64()));
     let built = executables(&String::from_utf8_lossy(&output.stdout));
-    let path = |name: &&'static str| match built.get(*name) {
-        Some(path) => Ok((*name, path.clone())),
+    let path = |name: &&str| match built.get(*name) {
+        Some(path) => Ok(((*name).to_owned(), path.clone())),
         None => Err(format!("cargo built {name} without saying where it is")),
     };
     let paths = names.iter().map(path).collect::<Result<_, String>>()?;

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 /// Events that can still be seen.
 const EVENTS: usize = 60;
 /// Points of a small plot.
-const POINTS: usize = 40;
+const POINTS: usize = 60;
 
 /// An arrow of the picture, from one thing to another.
 pub type Wire = (&'static str, &'static str);
@@ -71,15 +71,52 @@ pub struct Plot {
     /// What to know about it.
     pub note: &'static str,
     pub points: VecDeque<f64>,
+    /// Of each point the slowest of a hundred, if there are so many.
+    pub tails: VecDeque<f64>,
 }
 
 impl Plot {
-    pub fn push(&mut self, point: f64) {
-        if self.points.len() == POINTS {
-            self.points.pop_front();
-        }
-        self.points.push_back(point);
+    pub fn named(name: &'static str, unit: &'static str) -> Self {
+        Self { name, unit, ..Self::default() }
     }
+
+    pub fn push(&mut self, point: f64) {
+        keep(&mut self.points, point);
+    }
+
+    pub fn push_with_tail(&mut self, (point, tail): (f64, f64)) {
+        keep(&mut self.points, point);
+        keep(&mut self.tails, tail);
+    }
+}
+
+fn keep(points: &mut VecDeque<f64>, point: f64) {
+    if points.len() == POINTS {
+        points.pop_front();
+    }
+    points.push_back(point);
+}
+
+/// Something that whoever watches can make happen.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Control {
+    pub action: &'static str,
+    pub label: &'static str,
+    /// What to type first, if anything: its name.
+    pub input: Option<&'static str>,
+}
+
+impl Control {
+    pub const fn button(action: &'static str, label: &'static str) -> Self {
+        Self { action, label, input: None }
+    }
+}
+
+/// Somewhere to look.
+#[derive(Clone, Debug, Serialize)]
+pub struct Link {
+    pub label: &'static str,
+    pub url: String,
 }
 
 /// A sidecar as it is seen from outside.
@@ -99,7 +136,14 @@ pub struct SidecarView {
     pub facts: Vec<Fact>,
     /// The last thing that went wrong.
     pub trouble: String,
+    /// What it does, by the second.
+    pub rate: Plot,
+    /// How long that takes.
     pub plot: Plot,
+    /// How often it has come back.
+    pub restarts: u32,
+    pub controls: Vec<Control>,
+    pub link: Option<Link>,
 }
 
 #[derive(Clone, Debug, Default, Serialize)]
@@ -107,6 +151,8 @@ pub struct AppView {
     pub url: String,
     pub ready: bool,
     pub greeting: String,
+    pub rate: Plot,
+    pub facts: Vec<Fact>,
 }
 
 /// How one process was stopped.

@@ -3,10 +3,11 @@
 use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty, Full, Limited};
-use hyper::{Method, Request, Response, StatusCode, body::Incoming, header, service::service_fn};
+use http_body_util::{BodyExt, Either, Full, Limited, channel::Channel};
+use hyper::{HeaderMap, Method, Request, Response, StatusCode, body::Incoming, header, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::watch,
     task::JoinSet,
@@ -18,33 +19,70 @@ const LARGEST_ANSWER: usize = 1 << 20;
 const LARGEST_REQUEST: usize = 8 << 20;
 const MOST_CONNECTIONS: usize = 256;
 
-pub type Answer = Response<Full<Bytes>>;
+/// A body that is there, or one that goes on.
+pub type Answer = Response<Either<Full<Bytes>, Channel<Bytes>>>;
+
+/// What somebody has answered.
+pub struct Reply {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+}
+
+impl Reply {
+    /// The first header of this name, if it is text.
+    pub fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+}
 
 /// Asks, and returns the status and the body.
 pub async fn get(addr: SocketAddr, path: &str) -> Result<(u16, String), String> {
-    let asked = tokio::time::timeout(TIMEOUT, ask(addr, path)).await;
-    asked
-        .unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())))
-        .map_err(|problem| format!("GET http://{addr}{path}: {problem}"))
+    let reply = send(addr, Method::GET, path, &[], "").await?;
+    Ok((reply.status, reply.body))
 }
 
-async fn ask(addr: SocketAddr, path: &str) -> Result<(u16, String), String> {
-    let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
-    let (mut sender, connection) =
-        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
-    let request = Request::builder()
-        .method(Method::GET)
+/// One request on a connection of its own.
+pub async fn send(
+    addr: SocketAddr,
+    method: Method,
+    path: &str,
+    headers: &[(header::HeaderName, &str)],
+    body: &str,
+) -> Result<Reply, String> {
+    let what = format!("{method} http://{addr}{}", path.split('?').next().unwrap_or_default());
+    let mut request = Request::builder()
+        .method(method)
         .uri(path)
         .header(header::HOST, addr.to_string())
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(|error| error.to_string())?;
+        .header(header::CONNECTION, "close");
+    for (name, value) in headers {
+        request = request.header(name, *value);
+    }
+    let request = request.body(Full::from(body.to_owned())).map_err(|error| format!("{what}: {error}"))?;
+    let asked = async {
+        let stream = TcpStream::connect(addr).await.map_err(|error| error.to_string())?;
+        exchange(stream, request).await
+    };
+    let answered = tokio::time::timeout(TIMEOUT, asked).await;
+    answered
+        .unwrap_or_else(|_| Err(format!("no answer within {} s", TIMEOUT.as_secs())))
+        .map_err(|problem| format!("{what}: {problem}"))
+}
+
+/// One request to whoever is at the other end, and what he answers.
+pub async fn exchange<S>(stream: S, request: Request<Full<Bytes>>) -> Result<Reply, String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     let exchange = async {
         let answer = sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status().as_u16();
+        let (status, headers) = (answer.status().as_u16(), answer.headers().clone());
         let body = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
         let body = body.map_err(|error| error.to_string())?.to_bytes();
-        Ok((status, String::from_utf8_lossy(&body).into_owned()))
+        Ok(Reply { status, headers, body: String::from_utf8_lossy(&body).into_owned() })
     };
     tokio::pin!(connection);
     tokio::pin!(exchange);
@@ -56,7 +94,7 @@ async fn ask(addr: SocketAddr, path: &str) -> Result<(u16, String), String> {
 }
 
 pub fn answer(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    let mut answer = Response::new(Either::Left(Full::new(body.into())));
     *answer.status_mut() = status;
     let content_type = header::HeaderValue::from_static(content_type);
     answer.headers_mut().insert(header::CONTENT_TYPE, content_type);

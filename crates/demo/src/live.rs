@@ -1,6 +1,6 @@
 //! The live demo: until Ctrl-C, and then the stop order.
 
-use std::{path::Path, process::ExitCode, sync::Arc};
+use std::{path::Path, process::ExitCode, sync::Arc, time::Duration};
 
 use tokio::{
     signal::unix::{SignalKind, signal},
@@ -9,13 +9,17 @@ use tokio::{
 
 use crate::{
     binaries,
-    board::Board,
-    observe,
+    board::{Board, Event, Kind},
+    controls, observe,
     page::Page,
-    pod::{Pod, World, temporary_dir},
+    pod::{Pod, Running, World, temporary_dir},
+    restart,
     screen::{Screen, say},
     sidecars::NAMES,
 };
+
+/// Before a scene that could not go on begins anew.
+const PAUSE: Duration = Duration::from_secs(1);
 
 pub async fn run(page_addr: &values::ListenAddr, bin_dir: Option<&Path>) -> Result<ExitCode, String> {
     let binaries = binaries::find(&NAMES, bin_dir).await?;
@@ -23,7 +27,7 @@ pub async fn run(page_addr: &values::ListenAddr, bin_dir: Option<&Path>) -> Resu
     let (mut int, mut term) = (on(SignalKind::interrupt())?, on(SignalKind::terminate())?);
     let dir = temporary_dir()?;
     let board = Arc::new(Board::new());
-    let page = Page::serve(page_addr, Arc::clone(&board))?;
+    let (page, presses) = Page::serve(page_addr, Arc::clone(&board))?;
     board.change(|state| (state.phase, state.page) = ("running", page.url.clone()));
 
     let world = World::new(dir.path())?;
@@ -39,15 +43,17 @@ pub async fn run(page_addr: &values::ListenAddr, bin_dir: Option<&Path>) -> Resu
     let mut parts = JoinSet::new();
     parts.spawn(endless(observe::narrate(Arc::clone(&pod))));
     parts.spawn(endless(observe::look(Arc::clone(&pod))));
+    parts.spawn(endless(controls::obey(Arc::clone(&pod), presses)));
     for running in &pod.sidecars {
-        parts.spawn(Arc::clone(&running.sidecar).scene(Arc::clone(&pod)));
+        parts.spawn(restart::keep(Arc::clone(&pod), running.sidecar.name()));
+        parts.spawn(endless(play(Arc::clone(&pod), running)));
     }
     let trouble = tokio::select! {
         _ = int.recv() => None,
         _ = term.recv() => None,
-        broken = pod.broken() => Some(broken),
+        broken = pod.app_ended() => Some(broken),
         Some(ended) = parts.join_next() => Some(match ended {
-            Ok(Ok(())) => "a scene has ended".into(),
+            Ok(Ok(())) => "a part of the demo has ended".into(),
             Ok(Err(problem)) => problem,
             Err(error) => error.to_string(),
         }),
@@ -73,6 +79,20 @@ pub async fn run(page_addr: &values::ListenAddr, bin_dir: Option<&Path>) -> Resu
     let killed = stops.iter().any(|(_, stopped)| stopped.code.is_none());
     let good = trouble.is_none() && !killed;
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The scene of a sidecar, and once more if it could not go on: somebody may have killed whom it needs.
+fn play(pod: Arc<Pod>, running: &Running) -> impl Future<Output = ()> + use<> {
+    let sidecar = Arc::clone(&running.sidecar);
+    async move {
+        loop {
+            let name = sidecar.name();
+            if let Err(problem) = Arc::clone(&sidecar).scene(Arc::clone(&pod)).await {
+                pod.board.happened(Event::new(name, Kind::Refused, &[], problem));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
 }
 
 async fn endless(part: impl Future<Output = ()>) -> Result<(), String> {

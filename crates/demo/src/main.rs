@@ -7,11 +7,14 @@
 
 mod app;
 mod app_log;
+mod app_members;
 mod app_statsd;
 mod binaries;
 mod board;
+mod browser;
 mod child;
 mod configmap;
+mod controls;
 mod elastic;
 mod greeting;
 mod http;
@@ -22,10 +25,14 @@ mod logs;
 mod metrics;
 mod observe;
 mod once;
+mod openid;
 mod page;
+mod play;
 mod pod;
+mod restart;
 mod screen;
 mod sidecars;
+mod timings;
 
 use std::{ffi::OsString, path::PathBuf, process::ExitCode};
 
@@ -56,6 +63,13 @@ struct Args {
 enum Command {
     /// The app alone, as its image runs it
     App(app::Args),
+    /// Run a manifest on this machine: a Pod, Deployment or Job, its sidecars, volumes, probes
+    Play(play::Args),
+    /// A command in a container that plays, as `kubectl exec`
+    Exec(play::ExecArgs),
+    /// What `play` starts
+    #[command(hide = true, subcommand)]
+    Inside(play::inside::Stage),
     /// Runs a program that dies with the demo
     #[command(hide = true)]
     Leash {
@@ -72,8 +86,12 @@ fn main() -> ExitCode {
         argv.remove(1);
     }
     let args = Args::parse_from(argv);
-    if let Some(Command::Leash { parent, words }) = &args.command {
-        return leash::become_program(*parent, words);
+    // These change what the whole process is, which is only possible while it is one thread.
+    match &args.command {
+        Some(Command::Leash { parent, words }) => return leash::become_program(*parent, words),
+        Some(Command::Inside(stage)) => return play::inside::run(stage),
+        Some(Command::Exec(exec)) => return play::exec(exec),
+        _ => {}
     }
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -82,6 +100,7 @@ fn main() -> ExitCode {
     let outcome = runtime.block_on(async {
         match args.command {
             Some(Command::App(app)) => return app::run(app).await,
+            Some(Command::Play(play)) => play::run(play).await,
             _ if args.once => once::run(args.bin_dir.as_deref()).await,
             _ => live::run(&args.page_addr, args.bin_dir.as_deref()).await,
         }

@@ -5,6 +5,8 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use crate::{
+    app,
+    board::Fact,
     http,
     metrics::Metrics,
     pod::{Pod, Running},
@@ -31,10 +33,22 @@ pub async fn narrate(pod: Arc<Pod>) {
 
 /// Asks for health, metrics and the greeting. Never ends.
 pub async fn look(pod: Arc<Pod>) {
-    let mut before: Vec<Option<(Instant, f64)>> = vec![None; pod.sidecars.len()];
+    let mut before = vec![Before::default(); pod.sidecars.len()];
+    let mut greeted = None;
     loop {
-        if let Ok(greeting) = pod.app("/").await {
-            pod.board.change(|state| state.app.greeting = greeting);
+        if let (Ok(greeting), Ok(metrics)) = (pod.app("/").await, pod.app("/metrics").await) {
+            let metrics = Metrics::parse(&metrics);
+            let of = |name: &str| metrics.sum(name, "").unwrap_or_default();
+            let (greetings, lines) = (of(app::REQUESTS), of(app::WRITTEN));
+            let rate = per_second(greetings, &mut greeted);
+            pod.board.change(|state| {
+                let app = &mut state.app;
+                app.greeting = greeting;
+                app.facts =
+                    vec![Fact::new("greetings", greetings.to_string()), Fact::new("log lines", lines.to_string())];
+                (app.rate.name, app.rate.unit) = ("greetings", "/s");
+                rate.into_iter().for_each(|rate| app.rate.push(rate));
+            });
         }
         let ready = http::get(pod.world.app_addr, "/ready").await;
         pod.board.change(|state| state.app.ready = matches!(ready, Ok((200, _))));
@@ -45,7 +59,14 @@ pub async fn look(pod: Arc<Pod>) {
     }
 }
 
-async fn look_at(pod: &Pod, running: &Running, before: &mut Option<(Instant, f64)>) {
+/// What was counted at an earlier look, and when.
+#[derive(Clone, Default)]
+struct Before {
+    cpu: Option<(Instant, f64)>,
+    work: Option<(Instant, f64)>,
+}
+
+async fn look_at(pod: &Pod, running: &Running, before: &mut Before) {
     let name = running.sidecar.name();
     let (ready, reason) = match http::get(running.process().admin, "/readyz").await {
         Ok((200, _)) => (true, String::new()),
@@ -53,15 +74,31 @@ async fn look_at(pod: &Pod, running: &Running, before: &mut Option<(Instant, f64
         Err(problem) => (false, problem),
     };
     let metrics = pod.metrics(name).await.unwrap_or_default();
-    let cpu = cpu_percent(&metrics, before);
-    let facts = running.sidecar.facts(&metrics);
+    let cpu = cpu_percent(&metrics, &mut before.cpu);
+    let work = running.sidecar.work(&metrics).map(|(plot, count)| (plot, per_second(count, &mut before.work)));
+    let (facts, times) = (running.sidecar.facts(&metrics), running.sidecar.times(pod));
     pod.board.sidecar(name, |view| {
         (view.ready, view.reason, view.facts) = (ready, reason, facts);
         let set = |place: &mut f64, value: Option<f64>| *place = value.unwrap_or(*place);
         set(&mut view.resident, metrics.sum("process_resident_memory_bytes", ""));
         set(&mut view.threads, metrics.sum("process_threads", ""));
         set(&mut view.cpu_percent, cpu);
+        if let Some((plot, Some(rate))) = work {
+            (view.rate.name, view.rate.unit) = (plot.name, plot.unit);
+            view.rate.push(rate);
+        }
+        if let Some(times) = times {
+            view.plot.push_with_tail(times);
+        }
     });
+}
+
+/// Since the last look. One that has been started anew counts from nothing.
+fn per_second(count: f64, before: &mut Option<(Instant, f64)>) -> Option<f64> {
+    let now = Instant::now();
+    let (then, last) = before.replace((now, count))?;
+    let seconds = (now - then).as_secs_f64();
+    (count >= last && seconds > 0.1).then(|| (count - last) / seconds)
 }
 
 /// Of one core, since the last look.
@@ -73,5 +110,6 @@ fn cpu_percent(metrics: &Metrics, before: &mut Option<(Instant, f64)>) -> Option
     if seconds > 10.0 {
         *before = Some((now, spent));
     }
-    (seconds > 0.5).then(|| (spent - spent_then) / seconds * 100.0)
+    // One that has been started anew has spent nothing so far.
+    (seconds > 0.5).then(|| (spent - spent_then).max(0.0) / seconds * 100.0)
 }

@@ -17,6 +17,7 @@ use crate::{
     journal::Journal,
     metrics::Metrics,
     sidecars::{self, Sidecar},
+    timings::Timings,
 };
 
 pub const APP: &str = "app";
@@ -34,6 +35,8 @@ pub struct World {
     pub app_config: PathBuf,
     /// Where visitors come in.
     pub proxy: SocketAddr,
+    /// Where those come in whom auth-proxy knows.
+    pub members: SocketAddr,
     /// Where the app sends what it measures.
     pub statsd: SocketAddr,
     /// Where the app writes its logs.
@@ -62,6 +65,7 @@ impl World {
             demo: std::env::current_exe().map_err(|error| error.to_string())?,
             app_addr: free()?,
             proxy: free()?,
+            members: free()?,
             statsd: statsd.map_err(|error| format!("no free UDP port: {error}"))?,
             app_config: volume.join("greeting.conf"),
             logs,
@@ -105,6 +109,8 @@ pub struct Pod {
     pub board: Arc<Board>,
     pub sidecars: Vec<Running>,
     pub app: Arc<Child>,
+    /// How long visitors have waited.
+    pub visits: Timings,
 }
 
 impl Pod {
@@ -132,8 +138,8 @@ impl Pod {
         let line = app.line(START, |line| line.message == "ready").await?;
         say_ready(&board, APP, line.at - app.started);
         let url = format!("http://{}/", world.app_addr);
-        board.change(|state| state.app = AppView { url, ready: true, greeting: String::new() });
-        Ok(Self { world, journal, board, sidecars: running, app: Arc::new(app) })
+        board.change(|state| state.app = AppView { url, ready: true, ..AppView::default() });
+        Ok(Self { world, journal, board, sidecars: running, app: Arc::new(app), visits: Timings::default() })
     }
 
     /// What the app answers.
@@ -143,7 +149,13 @@ impl Pod {
 
     /// What the app answers those who come as visitors do.
     pub async fn visit(&self, path: &str) -> Result<String, String> {
-        good(http::get(self.world.proxy, path).await?)
+        let begun = Instant::now();
+        let answer = http::get(self.world.proxy, path).await.and_then(good);
+        match &answer {
+            Ok(_) => self.visits.add(begun.elapsed()),
+            Err(_) => self.visits.failed(),
+        }
+        answer
     }
 
     /// How many greetings it has given.
@@ -164,31 +176,30 @@ impl Pod {
 
     /// SIGKILL, and once more from the beginning: as the kubelet does with a container whose memory was too much.
     pub async fn kill_and_restart(&self, name: &str) -> Result<Duration, String> {
-        let running = self.sidecar(name)?;
-        let before = running.process();
+        let before = self.sidecar(name)?.process();
         before.child.kill();
         before.child.ended().await;
+        self.start_again(name).await
+    }
+
+    /// One that has ended, once more from the beginning. How long it took.
+    pub async fn start_again(&self, name: &str) -> Result<Duration, String> {
+        let running = self.sidecar(name)?;
         let process = Arc::new(start_of(&*running.sidecar, &running.program, &self.world, &self.journal).await?);
-        let ready_after = process.ready_after;
+        let (ready_after, pid, admin) = (process.ready_after, process.child.pid, process.admin);
         *running.process.lock().unwrap_or_else(PoisonError::into_inner) = process;
+        running.sidecar.came_back();
+        self.board.sidecar(name, |view| {
+            (view.pid, view.admin, view.ready) = (pid, admin_url(admin), true);
+            view.restarts += 1;
+        });
         Ok(ready_after)
     }
 
-    /// Waits until some process has ended that nobody asked to. Its name and how.
-    pub async fn broken(&self) -> String {
-        // As many as there are, and all of them at once, without a task for each.
-        let children: Vec<_> = self.children().collect();
-        let mut ends: Vec<_> = children.iter().map(|child| (child.name, Box::pin(child.ended()))).collect();
-        std::future::poll_fn(|context| {
-            for (name, end) in &mut ends {
-                if let std::task::Poll::Ready(status) = end.as_mut().poll(context) {
-                    let status = status.map_or("no status".into(), |status| status.to_string());
-                    return std::task::Poll::Ready(format!("{name} has ended: {status}"));
-                }
-            }
-            std::task::Poll::Pending
-        })
-        .await
+    /// Waits until the app has ended that nobody asked to, and says how.
+    pub async fn app_ended(&self) -> String {
+        let status = self.app.ended().await.map_or("no status".into(), |status| status.to_string());
+        format!("{APP} has ended: {status}")
     }
 
     /// The app first, then the sidecars in reverse: whoever serves the app is there until the app is gone.
@@ -266,10 +277,17 @@ fn view(running: &Running) -> SidecarView {
         job: running.sidecar.job(),
         wires: running.sidecar.wires().to_vec(),
         pid: process.child.pid,
-        admin: format!("http://{}/", process.admin),
+        admin: admin_url(process.admin),
         ready: true,
+        plot: running.sidecar.times_of(),
+        controls: running.sidecar.controls(),
+        link: running.sidecar.link(),
         ..SidecarView::default()
     }
+}
+
+fn admin_url(admin: SocketAddr) -> String {
+    format!("http://{admin}/")
 }
 
 fn say_ready(board: &Board, who: &'static str, after: Duration) {

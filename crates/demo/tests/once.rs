@@ -62,10 +62,12 @@ fn once_passes_for_every_sidecar_and_leaves_nothing() {
             assert!(line.contains(figure), "no \"{figure}\" in {stdout}{stderr}");
         }
     };
-    figures_of("config-reloader", &["told in ", "equal bytes told nobody", "refused"]);
+    figures_of("config-reloader", &["told in ", "equal bytes told nobody", "refused", "version 4 is what"]);
     figures_of("log-shipper", &["one rotation", "refused with 429", "one kill -9", " lines arrived, each once"]);
     figures_of("metrics-adapter", &["from sent to scraped", "bad lines (3 refused)", "requests were scraped"]);
     figures_of("reverse-proxy", &[" us a visit", "10 reloads", "none failed", "two lengths refused"]);
+    let of_login = ["the app told \"alice\"", "strangers got 401 and 403", "a forged header 403"];
+    figures_of("auth-proxy", &[&of_login[..], &["a replayed answer 403", "a cookie after sign-out 403"]].concat());
     assert!(!stdout.contains("FAIL"), "{stdout}");
     nothing_is_left(tmp.path());
 }
@@ -96,9 +98,13 @@ fn ctrl_c_stops_the_app_first_and_leaves_nothing() {
     stdout.read_to_string(&mut said).expect("its last words");
     assert_eq!(child.wait().expect("its end").code(), Some(0), "{said}");
     let app = said.find("app              exit 0").unwrap_or_else(|| panic!("no end of the app: {said}"));
-    for sidecar in
-        ["config-reloader  exit 0", "log-shipper      exit 0", "metrics-adapter  exit 0", "reverse-proxy    exit 0"]
-    {
+    for sidecar in [
+        "config-reloader  exit 0",
+        "log-shipper      exit 0",
+        "metrics-adapter  exit 0",
+        "reverse-proxy    exit 0",
+        "auth-proxy       exit 0",
+    ] {
         assert!(said.find(sidecar).is_some_and(|sidecar| app < sidecar), "{said}");
     }
     assert!(said.contains(" lines arrived, each once; "), "{said}");

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, path::Path};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
+use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, SHA256, digest};
 
 /// A file of users is small; a larger one is another file.
 const LARGEST: u64 = 4 << 20;
@@ -63,6 +63,17 @@ impl Passwords {
 
     pub fn knows(&self, user: &str) -> bool {
         self.0.contains_key(user)
+    }
+
+    /// Another one for every hash, from which nothing can be learned of it: whoever proved that they know the password is known
+    /// by it until the password is another.
+    pub fn mark(&self, user: &str) -> Option<String> {
+        let text = match self.0.get(user)? {
+            Hash::Bcrypt(text) | Hash::ShaCrypt(text) => text.clone().into_bytes(),
+            Hash::Md5 { magic, salt, rest } => format!("{magic}{salt}${rest}").into_bytes(),
+            Hash::Sha1 { sum, salt } => [&sum[..], salt].concat(),
+        };
+        Some(BASE64_STANDARD.encode(&digest(&SHA256, &text).as_ref()[..18]))
     }
 
     pub fn is_empty(&self) -> bool {

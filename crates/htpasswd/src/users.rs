@@ -148,6 +148,13 @@ impl Users {
         file.passwords.as_ref().is_some_and(|passwords| passwords.knows(user))
     }
 
+    /// What the user's password is known by, until it is another one.
+    pub fn mark(&self, user: &str) -> Option<String> {
+        self.look();
+        let file = self.file.read().unwrap_or_else(PoisonError::into_inner);
+        file.passwords.as_ref()?.mark(user)
+    }
+
     /// `header` is the value of Authorization, `from` is who sent it.
     pub async fn check(self: &Arc<Self>, header: Option<&[u8]>, from: Option<IpAddr>) -> Proof {
         self.look();

@@ -63,6 +63,13 @@ impl Buffer {
         polled
     }
 
+    /// Nothing is here to be read: whatever memory there is, somebody else may need it.
+    pub(crate) fn let_go(&mut self) {
+        if self.bytes.capacity() > 0 {
+            self.give_back();
+        }
+    }
+
     /// The connection waits for its next message: large buffers are for streams.
     pub(crate) fn rest(&mut self) {
         self.want = 0;

@@ -22,6 +22,11 @@ pub(crate) trait Client: Side {
 
     /// What has been sent is not whole, and the client must notice.
     fn abort(&mut self);
+
+    /// Bytes of the request's head, and of the whole response, as they were on the wire. None: that cannot be told.
+    fn on_the_wire(&self) -> Option<(u64, u64)> {
+        None
+    }
 }
 
 /// One request on a connection of HTTP/1.
@@ -81,6 +86,10 @@ impl Client for Http1Client<'_> {
 
     fn abort(&mut self) {
         self.go_on = false;
+    }
+
+    fn on_the_wire(&self) -> Option<(u64, u64)> {
+        Some((self.h1.head_bytes, self.h1.written))
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls::ClientConfig;
 
 /// Place of a cluster in [`crate::World::clusters`].
@@ -40,6 +41,8 @@ pub struct Cluster {
     pub spread_addresses: bool,
     /// After a failed connect others are preferred for so long.
     pub fail_timeout: Duration,
+    /// No connection is made to an address in these, whatever name leads there.
+    pub forbidden: Vec<IpNet>,
 }
 
 impl Cluster {
@@ -65,6 +68,7 @@ impl Cluster {
             dns_refresh: Duration::from_secs(5),
             spread_addresses: false,
             fail_timeout: Duration::from_secs(10),
+            forbidden: Vec::new(),
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::listener::{HttpSettings, ListenerSettings, Socket};
 use crate::peer::Peer;
 use crate::policy::{Policy, UpstreamEvent};
 use crate::stop::Stop;
+use crate::timer::Timer;
 use crate::upstream::{self, Watcher};
 
 /// Everything a reload replaces, at once.
@@ -64,15 +65,31 @@ pub(crate) struct Conn<P: Policy> {
     pub(crate) stop: Stop,
     requests: AtomicU64,
     born: Instant,
+    /// Of streams that have ended: armed already, and the next one's deadline is later.
+    timers: Mutex<Vec<Timer>>,
 }
+
+/// More are not kept than usual clients have streams at once.
+const MOST_TIMERS: usize = 16;
 
 impl<P: Policy> Conn<P> {
     pub(crate) fn new(worker: Arc<Worker<P>>, peer: Arc<Peer>, http: Arc<HttpSettings>, stop: Stop) -> Self {
-        Self { worker, peer, http, stop, requests: AtomicU64::new(0), born: Instant::now() }
+        Self { worker, peer, http, stop, requests: AtomicU64::new(0), born: Instant::now(), timers: Mutex::default() }
     }
 
     pub(crate) fn count_request(&self) {
         self.requests.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn timer(&self) -> Timer {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    pub(crate) fn keep_timer(&self, timer: Timer) {
+        let mut timers = self.timers.lock().unwrap_or_else(PoisonError::into_inner);
+        if timers.len() < MOST_TIMERS {
+            timers.push(timer);
+        }
     }
 
     /// Whether another request is welcome.

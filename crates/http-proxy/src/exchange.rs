@@ -19,6 +19,10 @@ pub struct Exchange {
     /// Bytes of the bodies, without framing.
     pub request_bytes: u64,
     pub response_bytes: u64,
+    /// All that was read of the request and sent of the response, with heads and framing. Of HTTP/2, where both are packed
+    /// with those of others: the bodies alone.
+    pub received: u64,
+    pub sent: u64,
     /// The last one that was tried.
     pub cluster: Option<ClusterId>,
     pub upstream: Option<Arc<str>>,
@@ -47,6 +51,8 @@ impl Exchange {
             status: 0,
             request_bytes: 0,
             response_bytes: 0,
+            received: 0,
+            sent: 0,
             cluster: None,
             upstream: None,
             attempts: 0,
@@ -95,10 +101,12 @@ pub enum Flag {
     BodyTooLarge,
     /// The upstream or the route does not take upgrades.
     UpgradeRefused,
+    /// UAEX: where the request leads no connection may be made to.
+    Forbidden,
 }
 
 impl Flag {
-    const ALL: [Self; 16] = [
+    const ALL: [Self; 17] = [
         Self::DownstreamProtocol,
         Self::DownstreamClosed,
         Self::DownstreamTimeout,
@@ -115,6 +123,7 @@ impl Flag {
         Self::Duration,
         Self::BodyTooLarge,
         Self::UpgradeRefused,
+        Self::Forbidden,
     ];
 
     pub fn code(self) -> &'static str {
@@ -135,6 +144,7 @@ impl Flag {
             Self::Duration => "DT",
             Self::BodyTooLarge => "BL",
             Self::UpgradeRefused => "UG",
+            Self::Forbidden => "UAEX",
         }
     }
 
@@ -144,7 +154,7 @@ impl Flag {
             Self::DownstreamProtocol | Self::DownstreamClosed => 400,
             Self::DownstreamTimeout => 408,
             Self::BodyTooLarge => 413,
-            Self::UpgradeRefused => 403,
+            Self::UpgradeRefused | Self::Forbidden => 403,
             Self::NoCluster | Self::NoEndpoint | Self::Overflow => 503,
             Self::UpstreamTimeout | Self::StreamIdle | Self::Duration => 504,
             _ => 502,

@@ -1,8 +1,10 @@
 //! One exchange: asks the policy, passes the request on, passes the response back, and remembers how it went.
 
+mod body;
 mod transfer;
 
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::Poll;
@@ -28,7 +30,7 @@ pub(crate) struct Run<'a, P: Policy, C: Client> {
     pub(crate) conn: &'a Conn<P>,
     pub(crate) client: &'a mut C,
     pub(crate) timer: &'a mut Timer,
-    view: Arc<View<P>>,
+    view: &'a View<P>,
     record: Exchange,
     ctx: P::Ctx,
     request: Pump,
@@ -43,14 +45,14 @@ pub(crate) struct Run<'a, P: Policy, C: Client> {
 
 impl<'a, P: Policy, C: Client> Run<'a, P, C> {
     pub(crate) fn new(
-        conn: &'a Conn<P>,
+        (conn, view): (&'a Conn<P>, &'a View<P>),
         client: &'a mut C,
         timer: &'a mut Timer,
         started: Instant,
         version: Version,
     ) -> Self {
         Self {
-            view: conn.worker.view(),
+            view,
             conn,
             client,
             timer,
@@ -64,25 +66,53 @@ impl<'a, P: Policy, C: Client> Run<'a, P, C> {
         }
     }
 
+    /// Time has passed since the request began.
+    pub(crate) fn look_at_clock(&mut self) {
+        self.now = Instant::now();
+    }
+
     /// A request that was read.
     pub(crate) async fn serve(&mut self, head: &mut RequestHead) {
         head.strip_hop_by_hop();
-        let view = Arc::clone(&self.view);
+        let view = self.view;
         if !head.may_go_further() {
             // RFC 9110 section 7.6.2: we are the last. TRACE would show a client what others have added for us alone.
             let status = if head.method == Method::Trace { 405 } else { 200 };
             Box::pin(self.answer(Answer::text(status, ""), head)).await;
             return self.done();
         }
-        match view.world.policy.on_request(head, &self.conn.peer, &mut self.ctx).await {
-            Verdict::Answer(answer) => Box::pin(self.answer(answer, head)).await,
-            Verdict::Forward(forward) => {
-                if let Err(trouble) = self.forward(&view, &forward, head).await {
-                    Box::pin(self.fail(trouble, head)).await;
-                }
+        let mut verdict = Ok(self.ask(head).await);
+        if let Ok(Verdict::Read(most)) = verdict {
+            verdict = Box::pin(self.ask_with_body(head, most)).await;
+        }
+        let done = match verdict {
+            Ok(Verdict::Answer(answer)) => {
+                Box::pin(self.answer(answer, head)).await;
+                Ok(())
             }
+            Ok(Verdict::Forward(forward)) => self.forward(view, &forward, head).await,
+            Ok(Verdict::Read(_)) => Err(Trouble::internal("the policy asked for a body that it has")),
+            Err(trouble) => Err(trouble),
+        };
+        if let Err(trouble) = done {
+            Box::pin(self.fail(trouble, head)).await;
         }
         self.done();
+    }
+
+    async fn ask(&mut self, head: &mut RequestHead) -> Verdict {
+        let mut verdict = pin!(self.view.world.policy.on_request(head, &self.conn.peer, &mut self.ctx));
+        let mut has_waited = false;
+        let verdict = poll_fn(|cx| {
+            let polled = verdict.as_mut().poll(cx);
+            has_waited |= polled.is_pending();
+            polled
+        })
+        .await;
+        if has_waited {
+            self.now = Instant::now();
+        }
+        verdict
     }
 
     /// Something that is no request.
@@ -99,6 +129,8 @@ impl<'a, P: Policy, C: Client> Run<'a, P, C> {
         }
         self.record.took = self.now - self.record.started;
         self.record.request_bytes = self.request.bytes;
+        let (head, sent) = self.client.on_the_wire().unwrap_or((0, self.record.response_bytes));
+        (self.record.received, self.record.sent) = (head + self.record.request_bytes, sent);
         self.view.world.policy.on_done(&self.record, &self.conn.peer, &self.ctx);
     }
 
@@ -121,7 +153,8 @@ impl<'a, P: Policy, C: Client> Run<'a, P, C> {
         let length = body.len() as u64;
         let (framing, announced) = match (has_no_body, &head.method) {
             (true, _) => (Body::None, None),
-            (false, Method::Head) => (Body::None, Some(length)),
+            // Who has not made the body may know its length.
+            (false, Method::Head) => (Body::None, Some(response.announced.unwrap_or(length))),
             (false, _) => (Body::Length(length), None),
         };
         (response.body, response.announced, response.upgrade) = (framing, announced, false);
@@ -132,7 +165,7 @@ impl<'a, P: Policy, C: Client> Run<'a, P, C> {
         let mut text = Text(if matches!(framing, Body::Length(_)) { &body } else { b"" });
         let (mut pump, timer, client) = (Pump::default(), &mut *self.timer, &mut *self.client);
         let until = after(Instant::now(), self.conn.http.send_timeout);
-        let sent = poll_fn(|cx| match pump.poll(&mut text, client, cx) {
+        let sent = poll_fn(|cx| match pump.poll(&mut text, client, cx, |_| {}) {
             Poll::Ready(result) => Poll::Ready(result.is_ok()),
             Poll::Pending => timer.poll(until, cx).map(|()| false),
         });
@@ -183,7 +216,9 @@ impl<'a, P: Policy, C: Client> Run<'a, P, C> {
         let (mut tries, mut tried, mut fresh) = (Tries::default(), Vec::new(), false);
         loop {
             let tunnel = head.method == Method::Connect;
-            self.now = Instant::now();
+            if self.record.attempts > 0 {
+                self.now = Instant::now();
+            }
             let wanted = Wanted {
                 now: self.now,
                 client: upstream::Client { peer: &self.conn.peer, bare: tunnel },
@@ -264,6 +299,16 @@ impl<'a, P: Policy, C: Client> Run<'a, P, C> {
         // We answer it: the body is asked for when there is somebody to send it to.
         if head.expects_continue {
             head.headers.remove("expect");
+        }
+        if self.request.ended {
+            // The policy has read it.
+            if settings.max_body.is_some_and(|most| self.request.bytes > most) {
+                return Err(Trouble::new(Flag::BodyTooLarge, format!("a body of {} bytes", self.request.bytes)));
+            }
+            if let Some(trailers) = self.request.trailers_mut() {
+                self.view.world.policy.on_trailers(trailers, &mut self.ctx);
+            }
+            return Ok(());
         }
         let replayable = head.method.is_idempotent() || settings.retries.non_idempotent;
         self.request = Pump::new(settings.max_body, replayable && !head.body.is_empty());

@@ -29,6 +29,8 @@ pub(crate) struct H1 {
     tunnel: bool,
     /// Bytes that went out since the last head was staged.
     pub(crate) written: u64,
+    /// Of the last head that came in.
+    pub(crate) head_bytes: u64,
     /// Whether anything came in since then.
     pub(crate) heard: bool,
     /// The other side will send nothing more.
@@ -48,6 +50,7 @@ impl H1 {
             end_is_staged: false,
             tunnel: false,
             written: 0,
+            head_bytes: 0,
             heard: false,
             eof: false,
         }
@@ -57,6 +60,15 @@ impl H1 {
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.eof {
             return Poll::Ready(Ok(0));
+        }
+        if self.input.is_empty() {
+            match self.io.poll_may_read(cx) {
+                Poll::Ready(may_read) => may_read?,
+                Poll::Pending => {
+                    self.input.let_go();
+                    return Poll::Pending;
+                }
+            }
         }
         let read = ready!(self.input.poll_fill(&mut self.io, cx))?;
         self.eof = read == 0;
@@ -90,6 +102,7 @@ impl H1 {
         let end = ready!(self.poll_head(limits, false, cx))?;
         http1::parse_request(&self.input.data()[..end], head)?;
         self.input.consume(end);
+        self.head_bytes = end as u64;
         self.decoder = Decoder::new(head.body);
         Poll::Ready(Ok(()))
     }
@@ -169,7 +182,9 @@ impl H1 {
     /// Whether a kept connection is still good: there is nothing to read, not even its end.
     pub(crate) fn is_alive(&mut self) -> bool {
         let mut cx = Context::from_waker(std::task::Waker::noop());
-        !self.eof && self.input.is_empty() && self.input.poll_fill(&mut self.io, &mut cx).is_pending()
+        !self.eof
+            && self.input.is_empty()
+            && (self.io.poll_may_read(&mut cx).is_pending() || self.input.poll_fill(&mut self.io, &mut cx).is_pending())
     }
 
     fn poll_write_staged(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Broken>> {

@@ -29,6 +29,16 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// When the listener stops, a request may be on its way to an idle connection: it is waited for so long.
 const GRACE: Duration = Duration::from_millis(200);
 
+/// What follows a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    Request,
+    /// The end: the client has said that it sends no more.
+    End,
+    /// The end, of which the client does not know yet: more may be on its way.
+    EndInTime,
+}
+
 /// Why the wait for a request ended.
 enum Woke {
     Bytes,
@@ -39,8 +49,8 @@ pub(crate) async fn serve<P: Policy>(conn: &Arc<Conn<P>>, io: Io) {
     let mut h1 = H1::new(io);
     let mut timer = Timer::default();
     let mut stop: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(conn.stop.clone().wait());
-    let (mut first, mut go_on, mut listening) = (true, true, false);
-    while go_on {
+    let (mut first, mut next, mut listening) = (true, Next::Request, false);
+    while next == Next::Request {
         let patience = if first { conn.http.head_timeout } else { conn.http.idle_timeout };
         let mut until = after(Instant::now(), patience);
         let mut stopping = false;
@@ -73,49 +83,69 @@ pub(crate) async fn serve<P: Policy>(conn: &Arc<Conn<P>>, io: Io) {
                 None => return,
             }
         }
-        go_on = Box::pin(one(conn, &mut h1, &mut timer)).await;
+        next = Box::pin(one(conn, &mut h1, &mut timer)).await;
         h1.rest();
         first = false;
     }
-    Box::pin(close(h1)).await;
+    Box::pin(close(h1, next)).await;
 }
 
-/// One request. Whether another one may follow.
-async fn one<P: Policy>(conn: &Conn<P>, h1: &mut H1, timer: &mut Timer) -> bool {
+/// One request.
+async fn one<P: Policy>(conn: &Conn<P>, h1: &mut H1, timer: &mut Timer) -> Next {
     let started = Instant::now();
     let until = after(started, conn.http.head_timeout);
     let mut head = spare::request_head();
     conn.count_request();
+    let mut has_waited = false;
     let read = poll_fn(|cx| match h1.poll_request(&conn.http.head, &mut head, cx) {
         Poll::Ready(result) => Poll::Ready(Some(result)),
-        Poll::Pending => timer.poll(until, cx).map(|()| None),
+        Poll::Pending => {
+            has_waited = true;
+            timer.poll(until, cx).map(|()| None)
+        }
     })
     .await;
     let trouble = match read {
         Some(Ok(())) => None,
-        Some(Err(Broken::Syntax(http1::Error::Truncated) | Broken::Io(_) | Broken::Reset(_))) => return false,
+        Some(Err(Broken::Syntax(http1::Error::Truncated) | Broken::Io(_) | Broken::Reset(_))) => {
+            return Next::EndInTime;
+        }
         Some(Err(broken)) => Some(Trouble::client(&broken)),
         None => Some(Trouble::new(Flag::DownstreamTimeout, "the head of the request did not come in time")),
     };
+    // What is no request says nothing that can be relied on.
+    let is_last = trouble.is_none() && !head.persistent && head.version == Version::Http11;
     let version = if trouble.is_some() { Version::Http11 } else { head.version };
     let mut client = Http1Client { h1, version, go_on: false };
-    let mut run = Run::new(conn, &mut client, timer, started, version);
+    let view = conn.worker.view();
+    let mut run = Run::new((conn, &view), &mut client, timer, started, version);
+    if has_waited {
+        run.look_at_clock();
+    }
     match trouble {
         Some(trouble) => run.refuse(trouble, &mut head).await,
         None => run.serve(&mut head).await,
     }
     drop(run);
-    let go_on = client.go_on && client.h1.is_read();
+    let next = match client.go_on && client.h1.is_read() {
+        true => Next::Request,
+        false if is_last && client.h1.is_quiet() => Next::End,
+        false => Next::EndInTime,
+    };
     spare::keep_request_head(head);
-    go_on
+    next
 }
 
 /// The peer may still be sending what nobody wants to read. Closing at once would reset the connection, and take the
 /// answer from it.
-async fn close(mut h1: H1) {
+async fn close(mut h1: H1, next: Next) {
     const PATIENCE: Duration = Duration::from_secs(1);
     const MOST: usize = 256 * 1024;
-    if h1.io.shutdown().await.is_err() || h1.eof {
+    let is_plain = matches!(h1.io, Io::Raw(_));
+    if next == Next::End && is_plain {
+        return;
+    }
+    if h1.io.shutdown().await.is_err() || h1.eof || next == Next::End {
         return;
     }
     let _ = timeout(PATIENCE, async {

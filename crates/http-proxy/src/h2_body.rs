@@ -18,6 +18,8 @@ pub(crate) struct H2Body {
     data: Bytes,
     trailers: Option<Box<Headers>>,
     send: Option<SendStream<Bytes>>,
+    /// Taken, and held until it is known whether it is the last: the end of a stream goes with it, and is no frame of its own.
+    held: Bytes,
 }
 
 impl H2Body {
@@ -27,6 +29,14 @@ impl H2Body {
 
     pub(crate) fn set_send(&mut self, send: SendStream<Bytes>) {
         self.send = Some(send);
+    }
+
+    fn send_held(&mut self, ended: bool) -> Result<(), Broken> {
+        let held = std::mem::take(&mut self.held);
+        match &mut self.send {
+            Some(send) if ended || !held.is_empty() => send.send_data(held, ended).map_err(broken),
+            _ => Ok(()),
+        }
     }
 
     /// It is over, and not well: the peer must not take it for whole.
@@ -73,6 +83,7 @@ impl Side for H2Body {
     }
 
     fn poll_send(&mut self, data: &[u8], cx: &mut Context<'_>) -> Poll<Result<usize, Broken>> {
+        self.send_held(false)?;
         let Some(send) = &mut self.send else { return Poll::Ready(Err(Broken::Reset("nothing may follow"))) };
         let want = data.len().min(LARGEST);
         while send.capacity() == 0 {
@@ -84,21 +95,19 @@ impl Side for H2Body {
             }
         }
         let take = send.capacity().min(want);
-        send.send_data(Bytes::copy_from_slice(&data[..take]), false).map_err(broken)?;
+        self.held = Bytes::copy_from_slice(&data[..take]);
         Poll::Ready(Ok(take))
     }
 
     fn poll_end(&mut self, trailers: Option<&Headers>, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        let Some(mut send) = self.send.take() else { return Poll::Ready(Ok(())) };
         let fields = trailers.map(h2_head::write_trailers).filter(|fields| !fields.is_empty());
-        Poll::Ready(match fields {
-            Some(fields) => send.send_trailers(fields).map_err(broken),
-            None => send.send_data(Bytes::new(), true).map_err(broken),
-        })
+        self.send_held(fields.is_none())?;
+        let Some(mut send) = self.send.take() else { return Poll::Ready(Ok(())) };
+        Poll::Ready(fields.map_or(Ok(()), |fields| send.send_trailers(fields).map_err(broken)))
     }
 
     /// The task of the connection writes.
     fn poll_flush(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Broken>> {
-        Poll::Ready(Ok(()))
+        Poll::Ready(self.send_held(false))
     }
 }

@@ -1,14 +1,17 @@
 //! Heads of HTTP/2 to heads of ours, and back (RFC 9113 section 8).
 
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue, TE};
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http1::{Body, Error, Headers, Method, Name, RequestHead, ResponseHead, Version, is_host};
 
+use crate::spare;
+
 /// A request that came by HTTP/2. `ended`: it has no body.
 pub(crate) fn read_request(parts: &http::request::Parts, ended: bool) -> Result<RequestHead, Error> {
-    let mut head = RequestHead::new(Method::of(parts.method.as_str()), "", "");
-    head.headers.clear();
-    head.version = Version::Http2;
+    let mut head = spare::request_head();
+    head.method = Method::of(parts.method.as_str());
+    (head.version, head.persistent) = (Version::Http2, true);
     let authority = parts.uri.authority().map(Authority::as_str);
     let host = parts.headers.get(HOST).map(HeaderValue::as_bytes);
     // RFC 9113 section 8.3.1: two that differ are malformed.
@@ -68,7 +71,7 @@ pub(crate) fn write_request(head: &RequestHead, https: bool) -> Result<http::Req
     let fields = request.headers_mut();
     write_fields(&head.headers, fields);
     if let Body::Length(length) = head.body {
-        fields.insert(CONTENT_LENGTH, length.into());
+        insert_length(length, fields);
     }
     if head.accepts_trailers {
         fields.insert(TE, HeaderValue::from_static("trailers"));
@@ -108,9 +111,16 @@ pub(crate) fn write_response(head: &ResponseHead) -> http::Response<()> {
         _ => None,
     };
     if let Some(length) = length {
-        response.headers_mut().insert(CONTENT_LENGTH, length.into());
+        insert_length(length, response.headers_mut());
     }
     response
+}
+
+fn insert_length(length: u64, fields: &mut HeaderMap) {
+    // Digits are always a value.
+    if let Ok(value) = HeaderValue::from_str(itoa::Buffer::new().format(length)) {
+        fields.insert(CONTENT_LENGTH, value);
+    }
 }
 
 pub(crate) fn read_trailers(fields: &HeaderMap) -> Headers {
@@ -121,7 +131,7 @@ pub(crate) fn read_trailers(fields: &HeaderMap) -> Headers {
 pub(crate) fn write_trailers(trailers: &Headers) -> HeaderMap {
     let mut fields = HeaderMap::new();
     for (name, value) in trailers.iter().filter(|(name, _)| http1::may_trail(name.as_bytes())) {
-        append(&mut fields, name, value);
+        append(&mut fields, name.as_bytes(), Bytes::copy_from_slice(value));
     }
     fields
 }
@@ -148,16 +158,18 @@ fn copy_fields(fields: &HeaderMap, headers: &mut Headers) {
 }
 
 fn write_fields(headers: &Headers, fields: &mut HeaderMap) {
-    for (name, value) in headers.iter() {
-        let kind = Name::of(name.as_bytes());
+    fields.reserve(headers.len() + 2);
+    // One copy, of which each value is a piece.
+    let text = Bytes::copy_from_slice(headers.text());
+    for (kind, name, value) in headers.places() {
         if !kind.is_framing() && !kind.is_hop_by_hop() && kind != Name::Host {
-            append(fields, name, value);
+            append(fields, &text[name], text.slice(value));
         }
     }
 }
 
-fn append(fields: &mut HeaderMap, name: &str, value: &[u8]) {
-    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_bytes(value)) {
+fn append(fields: &mut HeaderMap, name: &[u8], value: Bytes) {
+    if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name), HeaderValue::from_maybe_shared(value)) {
         fields.append(name, value);
     }
 }

@@ -20,7 +20,7 @@ use crate::h2_head;
 use crate::io::Io;
 use crate::policy::Policy;
 use crate::side::{Broken, Side};
-use crate::timer::Timer;
+use crate::spare;
 use crate::trouble::Trouble;
 
 /// Streams that a client opens and resets before we have looked at them; more end the connection (CVE-2023-44487).
@@ -64,11 +64,15 @@ pub(crate) async fn serve<P: Policy>(conn: &Arc<Conn<P>>, io: Io) {
                 stopping = true;
                 connection.graceful_shutdown();
             }
-            Some(_) = streams.join_next(), if !streams.is_empty() => {}
+            Some(_) = streams.join_next(), if !streams.is_empty() => {
+                // Those that have ended together are one turn, and the connection writes for all of them at once.
+                while streams.try_join_next().is_some() {}
+            }
             accepted = connection.accept() => match accepted {
                 Some(Ok((request, respond))) => {
                     conn.count_request();
-                    streams.spawn(one(Arc::clone(conn), request, respond));
+                    // Boxed here: a task is moved several times before it runs.
+                    streams.spawn(Box::pin(one(Arc::clone(conn), request, respond)));
                     if !stopping && !conn.may_go_on() {
                         stopping = true;
                         connection.graceful_shutdown();
@@ -76,7 +80,8 @@ pub(crate) async fn serve<P: Policy>(conn: &Arc<Conn<P>>, io: Io) {
                 }
                 Some(Err(_)) | None => break,
             },
-            () = sleep(conn.http.idle_timeout), if streams.is_empty() && !stopping => {
+            // Begun only when it is waited for.
+            () = async { sleep(conn.http.idle_timeout).await }, if streams.is_empty() && !stopping => {
                 stopping = true;
                 connection.graceful_shutdown();
             }
@@ -89,24 +94,43 @@ pub(crate) async fn serve<P: Policy>(conn: &Arc<Conn<P>>, io: Io) {
 
 async fn one<P: Policy>(conn: Arc<Conn<P>>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) {
     let started = Instant::now();
-    let (parts, recv) = request.into_parts();
-    let ended = recv.is_end_stream();
+    let (read, recv) = read(&conn, request);
     let mut body = H2Body::default();
     body.set_recv(recv);
     let mut client = Http2Client { respond, body, failed: false };
-    let mut timer = Timer::default();
-    let read = h2_head::read_request(&parts, ended).and_then(|mut head| {
-        let protocol = parts.extensions.get::<h2::ext::Protocol>();
-        protocol.map_or(Ok(()), |protocol| accept_protocol(&mut head, protocol.as_str())).map(|()| head)
-    });
-    let mut run = Run::new(&conn, &mut client, &mut timer, started, Version::Http2);
+    let mut timer = conn.timer();
+    let view = conn.worker.view();
+    let mut run = Run::new((&conn, &view), &mut client, &mut timer, started, Version::Http2);
     match read {
-        Ok(mut head) => Box::pin(run.serve(&mut head)).await,
+        Ok(mut head) => {
+            run.serve(&mut head).await;
+            spare::keep_request_head(head);
+        }
         Err(error) => {
             let trouble = Trouble::client(&Broken::Syntax(error));
             Box::pin(run.refuse(trouble, &mut RequestHead::default())).await;
         }
     }
+    drop(run);
+    conn.keep_timer(timer);
+}
+
+/// Not in the future of the stream, which would hold what came for as long as it lasts.
+fn read<P: Policy>(
+    conn: &Conn<P>,
+    request: http::Request<RecvStream>,
+) -> (Result<RequestHead, http1::Error>, RecvStream) {
+    let (parts, recv) = request.into_parts();
+    // A cookie comes in pieces, which are one field again (RFC 9113 section 8.2.3).
+    let crumbs = parts.headers.get_all(http::header::COOKIE).iter().count().saturating_sub(1);
+    if parts.headers.len() - crumbs > conn.http.head.fields {
+        return (Err(http1::Error::TooManyFields), recv);
+    }
+    let head = h2_head::read_request(&parts, recv.is_end_stream()).and_then(|mut head| {
+        let protocol = parts.extensions.get::<h2::ext::Protocol>();
+        protocol.map_or(Ok(()), |protocol| accept_protocol(&mut head, protocol.as_str())).map(|()| head)
+    });
+    (head, recv)
 }
 
 /// RFC 8441: a WebSocket over a stream is the same handshake as GET with Upgrade to everybody behind us.

@@ -100,6 +100,14 @@ pub(crate) enum Io {
 }
 
 impl Io {
+    /// Pending: surely nothing is here, and the task is woken when there is. Cheaper than a read that finds nothing.
+    pub(crate) fn poll_may_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Raw(Raw { socket: Plain::Tcp(stream), ahead }) if ahead.is_empty() => stream.poll_read_ready(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Whether what was written may still lie in a buffer of ours.
     pub(crate) fn needs_flush(&self) -> bool {
         !matches!(self, Self::Raw(_))

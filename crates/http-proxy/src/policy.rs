@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http1::{RequestHead, ResponseHead};
+use http1::{Headers, RequestHead, ResponseHead};
 
 use crate::cluster::ClusterId;
 use crate::exchange::{Exchange, Flag};
@@ -23,6 +23,24 @@ pub trait Policy: Send + Sync + 'static {
         peer: &Peer,
         ctx: &mut Self::Ctx,
     ) -> impl Future<Output = Verdict> + Send;
+
+    /// The body that [`Verdict::Read`] asked for is here, whole. A verdict to forward sends it on, as it came.
+    fn on_body(
+        &self,
+        head: &mut RequestHead,
+        body: Bytes,
+        peer: &Peer,
+        ctx: &mut Self::Ctx,
+    ) -> impl Future<Output = Verdict> + Send {
+        let _ = (head, body, peer, ctx);
+        std::future::ready(Verdict::Answer(Answer::text(500, "")))
+    }
+
+    /// What came after the request's body and may be passed on ([`http1::may_trail`]). Apps may take a trailer for a header:
+    /// what the policy takes out of heads it takes out here as well.
+    fn on_trailers(&self, trailers: &mut Headers, ctx: &mut Self::Ctx) {
+        let _ = (trailers, ctx);
+    }
 
     /// The final response of the upstream was read; changes are what the client sees. Not called for answers of the
     /// policy's own, which it has made as it wants them.
@@ -102,6 +120,9 @@ pub enum UpstreamEvent<'a> {
 pub enum Verdict {
     Forward(Forward),
     Answer(Answer),
+    /// The body is needed first: it is read, and `on_body` is asked. More bytes than this are answered with 413, a client that
+    /// does not send with 408; in both cases `on_body` is not called. Not an answer to `on_body`.
+    Read(usize),
 }
 
 /// Pass it on.
@@ -120,8 +141,10 @@ pub struct Forward {
 pub struct RouteSettings {
     /// From the whole request to the end of the response. None: for ever.
     pub timeout: Option<Duration>,
-    /// Until the head of the response, and between two pieces of its body.
+    /// Between two pieces of the response's body, and of a tunnel.
     pub read_timeout: Option<Duration>,
+    /// Until the head of the response. None: as `read_timeout`.
+    pub answer_timeout: Option<Duration>,
     /// Between two pieces of the request's body that the upstream takes.
     pub send_timeout: Option<Duration>,
     pub retries: Retries,
@@ -136,6 +159,7 @@ impl Default for RouteSettings {
         Self {
             timeout: None,
             read_timeout: Some(Duration::from_secs(60)),
+            answer_timeout: None,
             send_timeout: Some(Duration::from_secs(60)),
             retries: Retries::default(),
             max_body: None,

@@ -100,6 +100,16 @@ impl Pump {
         Self { most, log: replayable.then(Vec::new), ..Self::default() }
     }
 
+    /// A body that is here already.
+    pub(crate) fn whole(body: Vec<u8>, trailers: Option<Box<Headers>>) -> Self {
+        Self { bytes: body.len() as u64, ended: true, trailers, log: Some(body), ..Self::default() }
+    }
+
+    /// Lets somebody look at what came after the body, once.
+    pub(crate) fn trailers_mut(&mut self) -> Option<&mut Headers> {
+        self.trailers.as_deref_mut()
+    }
+
     /// To the start of the body. False: it is not here any more.
     pub(crate) fn rewind(&mut self) -> bool {
         if self.bytes > 0 && self.log.is_none() {
@@ -109,11 +119,13 @@ impl Pump {
         true
     }
 
+    /// `trim`: what is taken out of the trailers, if there are any.
     pub(crate) fn poll(
         &mut self,
         from: &mut impl Side,
         to: &mut impl Side,
         cx: &mut Context<'_>,
+        trim: impl FnOnce(&mut Headers),
     ) -> Poll<Result<(), PumpError>> {
         if self.done {
             return Poll::Ready(Ok(()));
@@ -141,6 +153,10 @@ impl Pump {
                 Poll::Ready(Ok(None)) => {
                     self.ended = true;
                     self.trailers = from.trailers();
+                    if let Some(trailers) = self.trailers.as_deref_mut() {
+                        trim(trailers);
+                    }
+                    break;
                 }
                 Poll::Ready(Ok(Some(data))) => {
                     if self.most.is_some_and(|most| self.bytes + data.len() as u64 > most) {

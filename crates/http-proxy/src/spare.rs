@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use http1::{RequestHead, ResponseHead};
 
-const MOST: usize = 16;
+const MOST: usize = 32;
 /// Of one thing; what has grown larger goes back to the allocator.
 const LARGEST: usize = 4 * 1024;
 

@@ -75,11 +75,11 @@ async fn relay(
     let (mut up, mut down, mut timer) = (Pump::default(), Pump::default(), Timer::default());
     let (mut seen, mut moved) = (0, Instant::now());
     let result = poll_fn(|cx| {
-        let sent = up.poll(&mut client, upstream, cx);
+        let sent = up.poll(&mut client, upstream, cx, |_| {});
         if let Poll::Ready(Err(error)) = sent {
             return Poll::Ready(Err(broken(&error, true)));
         }
-        let received = down.poll(upstream, &mut client, cx);
+        let received = down.poll(upstream, &mut client, cx, |_| {});
         if let Poll::Ready(Err(error)) = received {
             return Poll::Ready(Err(broken(&error, false)));
         }
@@ -94,6 +94,7 @@ async fn relay(
     })
     .await;
     (record.request_bytes, record.response_bytes) = (up.bytes, down.bytes);
+    (record.received, record.sent) = (up.bytes, down.bytes);
     result
 }
 

@@ -22,6 +22,11 @@ impl Trouble {
         Self { flag, text: text.into(), status: None }
     }
 
+    /// We are to blame.
+    pub(crate) fn internal(text: &str) -> Self {
+        Self { status: Some(500), ..Self::new(Flag::NoCluster, text) }
+    }
+
     /// The client's side broke.
     pub(crate) fn client(broken: &Broken) -> Self {
         match broken {
@@ -53,6 +58,7 @@ impl From<Failure> for Trouble {
         match failure {
             Failure::NoEndpoint(text) => Self::new(Flag::NoEndpoint, text),
             Failure::Connect(text) => Self::new(Flag::ConnectFailure, text),
+            Failure::Forbidden(text) => Self::new(Flag::Forbidden, text),
         }
     }
 }

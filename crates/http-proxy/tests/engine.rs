@@ -4,6 +4,8 @@
 #[path = "engine/kit.rs"]
 mod kit;
 
+#[path = "engine/ask.rs"]
+mod ask;
 #[path = "engine/bodies.rs"]
 mod bodies;
 #[path = "engine/http2.rs"]

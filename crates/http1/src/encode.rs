@@ -87,5 +87,7 @@ fn write_fields(headers: &Headers, upgrade: bool, out: &mut Vec<u8>) {
 }
 
 fn write_length(length: u64, out: &mut Vec<u8>) {
-    let _ = write!(out, "Content-Length: {length}\r\n");
+    out.extend_from_slice(b"Content-Length: ");
+    out.extend_from_slice(itoa::Buffer::new().format(length).as_bytes());
+    out.extend_from_slice(b"\r\n");
 }

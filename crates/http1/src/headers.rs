@@ -1,6 +1,7 @@
 //! The header list: in the order it came, one allocation for all text, looked up without regard to case.
 
 use std::fmt;
+use std::ops::Range;
 
 use crate::name::Name;
 use crate::token::{is_field_name, is_value_byte, trim};
@@ -123,6 +124,16 @@ impl Headers {
         })
     }
 
+    /// The buffer that all lines lie in, for whoever makes one copy of it and shares its pieces.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// What each field is to a proxy, and where its name and value lie in the text.
+    pub fn places(&self) -> impl Iterator<Item = (Name, Range<usize>, Range<usize>)> {
+        self.fields.iter().map(|field| (field.kind, field.name_place(), field.value_place()))
+    }
+
     /// The first value of a field that the proxy itself knows.
     pub fn known(&self, kind: Name) -> Option<&[u8]> {
         self.all_known(kind).next()
@@ -181,7 +192,8 @@ impl Headers {
         }
         self.text.extend_from_slice(name);
         self.text.extend_from_slice(b": ");
-        if value.iter().all(|byte| is_value_byte(*byte)) {
+        // All of them, and not up to the first bad one: that can be done for many at once.
+        if value.iter().fold(true, |good, byte| good & is_value_byte(*byte)) {
             self.text.extend_from_slice(value);
         } else {
             self.text.extend(value.iter().map(|byte| if is_value_byte(*byte) { *byte } else { b' ' }));
@@ -194,12 +206,20 @@ impl Headers {
 }
 
 impl Field {
+    fn name_place(self) -> Range<usize> {
+        self.start as usize..self.start as usize + self.name as usize
+    }
+
+    fn value_place(self) -> Range<usize> {
+        self.start as usize + self.name as usize + 2..self.end as usize - 2
+    }
+
     fn name_in(self, text: &[u8]) -> &[u8] {
-        &text[self.start as usize..self.start as usize + self.name as usize]
+        &text[self.name_place()]
     }
 
     fn value_in(self, text: &[u8]) -> &[u8] {
-        &text[self.start as usize + self.name as usize + 2..self.end as usize - 2]
+        &text[self.value_place()]
     }
 }
 

@@ -32,7 +32,9 @@ impl Name {
             17 => ("transfer-encoding", Self::TransferEncoding),
             _ => return Self::Other,
         };
-        if name.eq_ignore_ascii_case(spelling.as_bytes()) { found } else { Self::Other }
+        // Most others of the same length differ in the first letter.
+        let may_be = name[0].eq_ignore_ascii_case(&spelling.as_bytes()[0]);
+        if may_be && name.eq_ignore_ascii_case(spelling.as_bytes()) { found } else { Self::Other }
     }
 
     pub(crate) fn bit(self) -> u16 {

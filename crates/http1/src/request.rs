@@ -76,12 +76,16 @@ impl RequestHead {
 
     /// Up to the question mark, as it was sent (still percent-encoded).
     pub fn path(&self) -> &str {
-        self.target.split_once('?').map_or(&self.target, |(path, _)| path)
+        self.question_mark().map_or(&self.target, |at| &self.target[..at])
     }
 
     /// After the question mark.
     pub fn query(&self) -> Option<&str> {
-        self.target.split_once('?').map(|(_, query)| query)
+        self.question_mark().map(|at| &self.target[at + 1..])
+    }
+
+    fn question_mark(&self) -> Option<usize> {
+        memchr::memchr(b'?', self.target.as_bytes())
     }
 
     /// What cannot be in a target (spaces, controls, `#`, anything beyond ASCII) is percent-encoded.

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use common::{Arguments, CommonArgs, Defaults, Failure, Usage, args::typed};
+use common::{Arguments, CommonArgs, Defaults, Failure, Subcommand, Usage, args::typed};
 
 use crate::{
     config::{Config, LAST_SCRAPE},
     dialect::{self, Dialect, mapping, web_config},
-    explain,
+    explain, healthcheck,
     listen::Listener,
     relay,
     store::{
@@ -72,6 +72,7 @@ impl Arguments for Args {
     const VERSION: &'static str = env!("CARGO_PKG_VERSION");
     const DEFAULTS: Defaults = Defaults { admin_port: 9102, drain_delay: Duration::ZERO };
     const PEERS: &'static [&'static str] = &dialect::NAMES;
+    const HEALTHCHECK: Option<Subcommand> = Some(healthcheck::answer);
 
     fn parse(argv: &[OsString]) -> Result<Self, Usage> {
         if argv.get(1).is_some_and(|word| word == explain::WORD) {

@@ -24,6 +24,14 @@ fn warned(config: &Config) {
     }
 }
 
+/// The tree of globs, as somebody asked for it.
+pub fn drawn(file: &str, written: Result<(), String>) {
+    match written {
+        Ok(()) => tracing::info!(file, "the tree of globs is drawn"),
+        Err(problem) => tracing::error!(file, problem, "the tree of globs is not drawn"),
+    }
+}
+
 pub fn guarded(file: &str, tls: bool) {
     tracing::info!(file, tls, "the port where metrics are is guarded");
 }

@@ -44,10 +44,10 @@ pub fn lines(bytes: &[u8]) {
     let (known, new) = (shared(), shared());
     for line in bytes.split(|byte| *byte == b'\n') {
         for _ in 0..2 {
-            known.store.lock().take(line, Tick(1));
+            known.store.lock().take(0, line, Tick(1));
             let mut store = new.store.lock();
             store.forget_lines();
-            store.take(line, Tick(1));
+            store.take(0, line, Tick(1));
         }
     }
     let text = String::from_utf8(scraped(&known, Shape::Text)).expect("text");

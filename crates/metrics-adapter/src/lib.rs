@@ -20,6 +20,7 @@ pub mod explain;
 pub mod expose;
 pub mod facts;
 pub mod figures;
+pub mod healthcheck;
 #[cfg(any(test, fuzzing))]
 pub mod invariants;
 pub mod last_scrape;

@@ -3,10 +3,13 @@
 //! The name of the metric is the label `__name__`. Labels that begin with two underscores serve as scratch paper between
 //! rules; what is left of them at the end is taken away, because nothing may be exposed under such names.
 
+mod case;
+mod own;
 #[cfg(test)]
 mod tests;
 mod yaml;
 
+pub use own::{SUFFIXES, base, families};
 pub use yaml::read;
 
 use exposition::is_plain_label;
@@ -19,25 +22,25 @@ use crate::map::expand;
 pub const NAME: &str = "__name__";
 
 /// Rules in order. No rules cost nothing.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Relabeling {
     rules: Vec<Rule>,
 }
 
 /// What a rule looks at: the values of some labels, joined.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Source {
     labels: Vec<String>,
     separator: String,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rule {
     source: Source,
     action: Action,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Action {
     /// Sets a label to what the expression captured. Target and value may have captures in them.
     Replace {
@@ -68,6 +71,13 @@ enum Action {
 
 type Labels = Vec<(String, String)>;
 
+/// Labels while rules are applied: first those that no rule has set, in the order of their names, then the others in the
+/// order in which they were set. It matters where several labels are mapped to one name, and the last of them wins.
+struct Work {
+    labels: Labels,
+    untouched: usize,
+}
+
 impl Relabeling {
     pub fn is_empty(&self) -> bool {
         self.rules.is_empty()
@@ -78,9 +88,12 @@ impl Relabeling {
         if self.rules.is_empty() {
             return true;
         }
-        if !self.rules.iter().all(|rule| rule.apply(labels)) {
+        labels.sort();
+        let mut work = Work { untouched: labels.len(), labels: std::mem::take(labels) };
+        if !self.rules.iter().all(|rule| rule.apply(&mut work)) {
             return false;
         }
+        *labels = work.labels;
         labels.retain(|(name, value)| !value.is_empty() && (name == NAME || !name.starts_with("__")));
         labels.sort();
         true
@@ -88,12 +101,12 @@ impl Relabeling {
 }
 
 impl Rule {
-    fn apply(&self, labels: &mut Labels) -> bool {
+    fn apply(&self, labels: &mut Work) -> bool {
         match &self.action {
             Action::Keep(regex) => return regex.is_match(&self.source.of(labels)),
             Action::Drop(regex) => return !regex.is_match(&self.source.of(labels)),
-            Action::KeepEqual(target) => return value(labels, target) == self.source.of(labels),
-            Action::DropEqual(target) => return value(labels, target) != self.source.of(labels),
+            Action::KeepEqual(target) => return labels.value(target) == self.source.of(labels),
+            Action::DropEqual(target) => return labels.value(target) != self.source.of(labels),
             Action::Replace { regex, target, value } => {
                 let source = self.source.of(labels);
                 if let Some(captures) = regex.captures(&source) {
@@ -101,7 +114,7 @@ impl Rule {
                     expand(target, &captures, &mut name);
                     expand(value, &captures, &mut text);
                     if is_plain_label(&name) {
-                        set(labels, &name, text);
+                        labels.set(&name, text);
                     }
                 }
             }
@@ -109,49 +122,59 @@ impl Rule {
                 let hash = Md5::digest(self.source.of(labels));
                 // The last eight bytes, as Prometheus takes them.
                 let number = hash[8..].iter().fold(0_u64, |number, byte| number << 8 | u64::from(*byte));
-                set(labels, target, (number % modulus).to_string());
+                labels.set(target, (number % modulus).to_string());
             }
             Action::LabelMap { regex, name } => {
-                for (old, value) in labels.clone() {
+                for (old, value) in labels.labels.clone() {
                     if let Some(captures) = regex.captures(&old) {
                         let mut new = String::new();
                         expand(name, &captures, &mut new);
                         if is_plain_label(&new) {
-                            set(labels, &new, value);
+                            labels.set(&new, value);
                         }
                     }
                 }
             }
-            Action::LabelDrop(regex) => labels.retain(|(name, _)| !regex.is_match(name)),
-            Action::LabelKeep(regex) => labels.retain(|(name, _)| regex.is_match(name)),
-            Action::Lowercase(target) => set(labels, target, self.source.of(labels).to_lowercase()),
-            Action::Uppercase(target) => set(labels, target, self.source.of(labels).to_uppercase()),
+            Action::LabelDrop(regex) => labels.retain(|name| !regex.is_match(name)),
+            Action::LabelKeep(regex) => labels.retain(|name| regex.is_match(name)),
+            Action::Lowercase(target) => labels.set(target, case::lower(&self.source.of(labels))),
+            Action::Uppercase(target) => labels.set(target, case::upper(&self.source.of(labels))),
         }
         true
     }
 }
 
 impl Source {
-    fn of(&self, labels: &Labels) -> String {
-        let values: Vec<_> = self.labels.iter().map(|name| value(labels, name)).collect();
+    fn of(&self, labels: &Work) -> String {
+        let values: Vec<_> = self.labels.iter().map(|name| labels.value(name)).collect();
         values.join(&self.separator)
     }
 }
 
-/// A label that is not there is empty.
-fn value<'l>(labels: &'l Labels, name: &str) -> &'l str {
-    labels.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
-}
+impl Work {
+    /// A label that is not there is empty.
+    fn value(&self, name: &str) -> &str {
+        self.labels.iter().find(|(own, _)| own == name).map_or("", |(_, value)| value)
+    }
 
-/// A label that becomes empty is not there.
-fn set(labels: &mut Labels, name: &str, value: String) {
-    let found = labels.iter().position(|(own, _)| own == name);
-    match found {
-        Some(at) if value.is_empty() => {
-            labels.remove(at);
+    /// A label that becomes empty is not there.
+    fn set(&mut self, name: &str, value: String) {
+        match self.labels.iter().position(|(own, _)| own == name) {
+            Some(at) if at >= self.untouched && !value.is_empty() => self.labels[at].1 = value,
+            Some(at) => {
+                let (name, _) = self.labels.remove(at);
+                self.untouched -= usize::from(at < self.untouched);
+                if !value.is_empty() {
+                    self.labels.push((name, value));
+                }
+            }
+            None if value.is_empty() => {}
+            None => self.labels.push((name.to_owned(), value)),
         }
-        Some(at) => labels[at].1 = value,
-        None if value.is_empty() => {}
-        None => labels.push((name.to_owned(), value)),
+    }
+
+    fn retain(&mut self, stays: impl Fn(&str) -> bool) {
+        self.untouched = self.labels[..self.untouched].iter().filter(|(name, _)| stays(name)).count();
+        self.labels.retain(|(name, _)| stays(name));
     }
 }

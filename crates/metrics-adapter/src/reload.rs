@@ -9,6 +9,7 @@ use crate::{
     config::Config,
     events,
     listen::{Closing, closed},
+    relabel::Relabeling,
     shared::{Count, Shared},
 };
 
@@ -37,11 +38,24 @@ pub async fn take_over(mut config: Live<Config>, shared: Arc<Shared>, life: Life
         if new.relays != first.relays {
             events::needs_restart("relay");
         }
-        shared.store.lock().set_rules(new.rules.clone(), new.limits);
+        let mut rules = new.rules.clone();
+        rules.inputs = of_bound(&first, &new);
+        shared.store.lock().set_rules(rules, new.limits);
         shared.reloads.add(1);
         events::reloaded(&new);
     }
     Ok(())
+}
+
+/// Sockets are those of the start: each goes by the rules that are given for its place now, and keeps those it had if
+/// the place is not there any more.
+fn of_bound(first: &Config, new: &Config) -> Arc<[Relabeling]> {
+    let rules = |(nth, listener)| {
+        let again = new.listen.iter().position(|other| other == listener);
+        let (config, nth) = again.map_or((first, nth), |nth| (new, nth));
+        config.rules.inputs.get(nth).cloned().unwrap_or_default()
+    };
+    first.listen.iter().enumerate().map(rules).collect()
 }
 
 /// More than any config has.

@@ -10,6 +10,7 @@ use exposition::{Bucket, Encoder, Family, Head, Kind, Labels, Native, Point, Sam
 
 use crate::{
     expose::Scrape,
+    relabel,
     shared::Shared,
     store::{
         Store,
@@ -58,6 +59,8 @@ impl Body {
         let mut store = shared.store.lock();
         let mut families = store.begin_reading(now);
         let lines = store.counts().lines;
+        let rules = Arc::clone(&store.rules().output);
+        let others = relabel::families(others, &rules, |name| store.has_like(name));
         drop(store);
         families.reverse();
         Self {
@@ -103,7 +106,7 @@ impl Body {
                 self.next_family();
                 continue;
             };
-            let is_apart = is_open && (family.below_zero || has_created(store, family));
+            let is_apart = is_open && (family.below_zero || store.families().has_created(&family.name));
             let parts = if is_apart { parts::of(family.kind) } else { &[] };
             let part = parts.get(self.part).copied();
             if self.series == 0 {
@@ -151,18 +154,16 @@ fn kind(store: &Store, family: &families::Family, is_open: bool) -> Kind {
         Type::Counter => {
             let base = is_open.then(|| family.name.strip_suffix("_total")).flatten();
             let is_shared = base.is_some_and(|base| store.families().find(base).is_some());
-            if is_shared || (is_open && has_created(store, family)) { Kind::Unknown } else { Kind::Counter }
+            if is_shared || (is_open && store.families().has_created(&family.name)) {
+                Kind::Unknown
+            } else {
+                Kind::Counter
+            }
         }
         Type::Gauge => Kind::Gauge,
         Type::Summary => Kind::Summary,
         Type::Histogram => Kind::Histogram,
     }
-}
-
-/// Whether there is a name that OpenMetrics keeps for the time of this family's creation.
-fn has_created(store: &Store, family: &families::Family) -> bool {
-    let base = family.name.strip_suffix("_total").unwrap_or(&family.name);
-    store.families().find(&format!("{base}_created")).is_some()
 }
 
 impl Drop for Body {

@@ -14,7 +14,7 @@ use crate::{
     relay::Relay,
     reload::Failures,
     store::{
-        Store,
+        Input, Store,
         clock::{Clock, Tick},
     },
 };
@@ -71,26 +71,26 @@ impl Shared {
     }
 
     /// Takes the lines of some packets, or of a piece of a stream, under one lock.
-    pub fn take<'p>(&self, packets: impl Iterator<Item = &'p [u8]>) {
+    pub fn take<'p>(&self, input: Input, packets: impl Iterator<Item = &'p [u8]>) {
         let now = self.clock.now();
         let mut store = self.store.lock();
         let was_immortal = store.size().mortal == 0;
         for packet in packets {
             let mut from = 0;
             for end in memchr_iter(b'\n', packet) {
-                self.line(&mut store, &packet[from..end], now);
+                self.line(&mut store, input, &packet[from..end], now);
                 from = end + 1;
             }
-            self.line(&mut store, &packet[from..], now);
+            self.line(&mut store, input, &packet[from..], now);
         }
         if was_immortal && store.size().mortal > 0 {
             self.mortal.notify_one();
         }
     }
 
-    fn line(&self, store: &mut Store, line: &[u8], now: Tick) {
+    fn line(&self, store: &mut Store, input: Input, line: &[u8], now: Tick) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
-        store.take(line, now);
+        store.take(input, line, now);
         if !line.is_empty() {
             self.relays.iter().for_each(|relay| relay.pass(line));
         }

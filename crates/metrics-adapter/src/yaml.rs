@@ -10,7 +10,8 @@ use crate::{
     dialect::{mapping, web_config},
     line::Styles,
     listen::Listener,
-    relabel, relay,
+    relabel::{self, Relabeling},
+    relay,
     store::{
         Rules,
         limits::{Limits, container_memory},
@@ -39,7 +40,8 @@ pub fn read(path: &Path) -> Result<Config, Failure> {
 
 /// The mapping is read by somebody else.
 fn config(root: &mut Section) -> (Config, Option<PathBuf>) {
-    let mut listen: Vec<_> = root.sections_or_text("listen", "at").iter_mut().filter_map(listener).collect();
+    let (mut listen, inputs): (Vec<_>, Vec<_>) =
+        root.sections_or_text("listen", "at").iter_mut().filter_map(listener).unzip();
     if listen.is_empty() && !root.has("listen") {
         listen = defaults();
     }
@@ -52,7 +54,8 @@ fn config(root: &mut Section) -> (Config, Option<PathBuf>) {
         rules: Rules {
             styles: styles(root),
             exemplars: root.list("exemplars"),
-            relabeling: relabel::read(root, "relabel").into(),
+            inputs: inputs.into(),
+            output: relabel::read(root, "relabel").into(),
             ..Rules::default()
         },
         limits: limits(root),
@@ -70,18 +73,21 @@ pub fn defaults() -> Vec<Listener> {
     vec![Listener::Udp(port.clone()), Listener::Tcp(port)]
 }
 
-fn listener(section: &mut Section) -> Option<Listener> {
+/// And the rules for what comes in there.
+fn listener(section: &mut Section) -> Option<(Listener, Relabeling)> {
     let at = section.required("at");
+    let relabeling = relabel::read(section, "relabel");
     let mode = section.parsed("mode").map(|Mode(mode)| mode);
-    match (at?, mode) {
-        (listener, None) => Some(listener),
-        (Listener::UnixDatagram(file), mode) => Some(Listener::UnixDatagram(SocketFile { mode, ..file })),
-        (Listener::UnixStream(file), mode) => Some(Listener::UnixStream(SocketFile { mode, ..file })),
+    let listener = match (at?, mode) {
+        (listener, None) => listener,
+        (Listener::UnixDatagram(file), mode) => Listener::UnixDatagram(SocketFile { mode, ..file }),
+        (Listener::UnixStream(file), mode) => Listener::UnixStream(SocketFile { mode, ..file }),
         _ => {
             section.problem("mode: only socket files have one");
-            None
+            return None;
         }
-    }
+    };
+    Some((listener, relabeling))
 }
 
 fn relay(section: &mut Section) -> Option<relay::Config> {

@@ -14,13 +14,19 @@
 
 mod answer;
 mod attempt;
+mod cached;
 mod claims;
 mod crypto;
 mod error;
 mod form;
 mod github;
+mod google;
+pub mod invariants;
 mod keys;
+mod known;
+mod logout;
 mod metadata;
+mod more;
 mod provider;
 mod remote;
 mod settings;
@@ -32,5 +38,7 @@ pub use answer::Answer;
 pub use attempt::{Attempt, random_text};
 pub use claims::Claims;
 pub use error::Error;
+pub use google::GoogleGroups;
+pub use logout::Logout;
 pub use provider::{Login, Provider, Tokens};
-pub use settings::{Endpoints, GithubRules, Kind, Pkce, Settings};
+pub use settings::{Endpoints, GithubRules, Kind, Pkce, Question, Settings, Tenants};

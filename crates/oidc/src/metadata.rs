@@ -16,6 +16,8 @@ pub(crate) struct Metadata {
     pub(crate) s256: bool,
     /// The secret goes into the body: it says so, or does not know the other way.
     pub(crate) secret_in_body: bool,
+    /// Nobody has said: the other way is tried where one fails.
+    pub(crate) secret_in_either: bool,
 }
 
 pub(crate) fn discovery_address(issuer: &str) -> String {
@@ -31,8 +33,10 @@ impl Metadata {
             token: endpoints.token.clone()?,
             jwks: endpoints.jwks.clone(),
             userinfo: endpoints.userinfo.clone(),
+            end_session: endpoints.end_session.clone(),
             s256: true,
             secret_in_body: true,
+            secret_in_either: settings.kind.is_openid(),
             ..Self::default()
         })
     }
@@ -46,11 +50,12 @@ impl Metadata {
         };
         // Otherwise one provider could speak for another.
         let issuer = text("issuer").unwrap_or_default();
-        if settings.check_issuer && issuer != settings.issuer {
+        let expected = settings.tenants.as_ref().map_or(&settings.issuer, |tenants| &tenants.pattern);
+        if settings.check_issuer && issuer != *expected {
             return Err(Error::refused(format!(
                 "its metadata is of the issuer {:?}, expected {:?}",
                 excerpt(&issuer),
-                settings.issuer
+                expected
             )));
         }
         let endpoints = &settings.endpoints;
@@ -66,11 +71,12 @@ impl Metadata {
             token: needed(&endpoints.token, "token_endpoint")?,
             jwks: endpoints.jwks.clone().or_else(|| text("jwks_uri")),
             userinfo: endpoints.userinfo.clone().or_else(|| text("userinfo_endpoint")),
-            end_session: text("end_session_endpoint"),
+            end_session: endpoints.end_session.clone().or_else(|| text("end_session_endpoint")),
             says_issuer: said.get("authorization_response_iss_parameter_supported") == Some(&Value::Bool(true)),
             s256: lists("code_challenge_methods_supported", "S256") != Some(false),
             secret_in_body: lists(auth, "client_secret_basic") == Some(false)
                 && lists(auth, "client_secret_post") == Some(true),
+            secret_in_either: false,
         })
     }
 }

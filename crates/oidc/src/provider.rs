@@ -1,22 +1,23 @@
 //! One provider: logins from beginning to end, and tokens of its making.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
 use values::Secret;
 
 use crate::{
-    Answer, Attempt, Claims, Error, Kind, Pkce, Settings, form, github,
+    Answer, Attempt, Claims, Error, Kind, Logout, Pkce, Settings,
+    cached::Cached,
+    form, github,
     keys::Keys,
+    known::Known,
+    logout,
     metadata::{Metadata, discovery_address},
-    remote,
+    more, remote,
     token::{self, Head},
 };
 
-/// After a failure the provider is left alone for so long; everybody who comes meanwhile hears the same.
-const PAUSE: Duration = Duration::from_secs(2);
 /// Metadata and keys are looked up again after this.
 const FRESH: Duration = Duration::from_secs(3600);
 /// A token that names an unknown key makes us look for new ones, this often at most: anybody can make such a token.
@@ -24,55 +25,11 @@ const LOOK_AGAIN: Duration = Duration::from_secs(30);
 
 pub struct Provider {
     settings: Settings,
-    metadata: Mutex<Cached<Metadata>>,
-    keys: Mutex<KnownKeys>,
-}
-
-/// The keys, and when they were last looked up for a token that names an unknown one.
-#[derive(Default)]
-struct KnownKeys {
-    cached: Cached<Keys>,
-    looked_again: Option<Instant>,
-}
-
-/// What was looked up, and when. The lock is held while somebody looks, so that all others wait for that one.
-struct Cached<T> {
-    value: Option<(Arc<T>, Instant)>,
-    failed: Option<(Error, Instant)>,
-}
-
-impl<T> Default for Cached<T> {
-    fn default() -> Self {
-        Self { value: None, failed: None }
-    }
-}
-
-impl<T> Cached<T> {
-    async fn get(&mut self, fresh: Duration, look: impl Future<Output = Result<T, Error>>) -> Result<Arc<T>, Error> {
-        if let Some((value, at)) = &self.value
-            && at.elapsed() < fresh
-        {
-            return Ok(Arc::clone(value));
-        }
-        let known = self.value.as_ref().map(|(value, _)| Arc::clone(value));
-        if let Some((error, at)) = &self.failed
-            && at.elapsed() < PAUSE
-        {
-            return known.ok_or_else(|| error.clone());
-        }
-        match look.await {
-            Ok(value) => {
-                let value = Arc::new(value);
-                *self = Self { value: Some((Arc::clone(&value), Instant::now())), failed: None };
-                Ok(value)
-            }
-            Err(error) => {
-                self.failed = Some((error.clone(), Instant::now()));
-                // What was true an hour ago is better than nobody signing in.
-                known.ok_or(error)
-            }
-        }
-    }
+    metadata: Cached<Metadata>,
+    keys: Cached<Keys>,
+    /// When keys were last looked up for a token that names an unknown one.
+    looked_again: Mutex<Option<Instant>>,
+    known: Known,
 }
 
 /// What the provider gave us for somebody.
@@ -90,11 +47,19 @@ pub struct Tokens {
 pub struct Login {
     pub claims: Claims,
     pub tokens: Tokens,
+    /// Beside those in the claims: what had to be asked for.
+    pub groups: Vec<String>,
 }
 
 impl Provider {
     pub fn new(settings: Settings) -> Self {
-        Self { settings, metadata: Mutex::default(), keys: Mutex::default() }
+        Self {
+            settings,
+            metadata: Cached::default(),
+            keys: Cached::default(),
+            looked_again: Mutex::default(),
+            known: Known::default(),
+        }
     }
 
     pub fn settings(&self) -> &Settings {
@@ -110,21 +75,31 @@ impl Provider {
             let body = remote::get(&discovery_address(&self.settings.issuer), &self.settings).await?;
             Metadata::parse(&body, &self.settings)
         };
-        self.metadata.lock().await.get(FRESH, look).await
+        self.metadata.get(FRESH, look).await
     }
 
     async fn keys(&self, head: &Head) -> Result<Arc<Keys>, Error> {
         let metadata = self.metadata().await?;
         let address = metadata.jwks.as_ref().ok_or_else(|| Error::unavailable("it does not say where its keys are"))?;
         let look = || async { Keys::parse(&remote::get(address, &self.settings).await?) };
-        let mut known = self.keys.lock().await;
-        let keys = known.cached.get(FRESH, look()).await?;
-        let is_known = head.key.as_ref().is_none_or(|id| keys.knows(id));
-        if is_known || known.looked_again.is_some_and(|at| at.elapsed() < LOOK_AGAIN) {
+        let keys = self.keys.get(FRESH, look()).await?;
+        if head.key.as_ref().is_none_or(|id| keys.knows(id)) {
             return Ok(keys);
         }
-        known.looked_again = Some(Instant::now());
-        known.cached.get(Duration::ZERO, look()).await
+        if self.may_look_again() {
+            return self.keys.anew(look()).await;
+        }
+        // Somebody may be looking for the same key.
+        Ok(self.keys.after_look().await.unwrap_or(keys))
+    }
+
+    fn may_look_again(&self) -> bool {
+        let mut looked = self.looked_again.lock().unwrap_or_else(PoisonError::into_inner);
+        let may = looked.is_none_or(|at| at.elapsed() >= LOOK_AGAIN);
+        if may {
+            *looked = Some(Instant::now());
+        }
+        may
     }
 
     /// A login begins: what to keep, and where to send the browser.
@@ -139,7 +114,7 @@ impl Provider {
             ("scope", &*scope),
             ("state", &*attempt.state),
         ];
-        if self.settings.kind == Kind::OpenId && self.settings.check_nonce {
+        if self.settings.kind.is_openid() && self.settings.check_nonce {
             query.push(("nonce", &*attempt.nonce));
         }
         if self.uses_pkce(&metadata) {
@@ -205,7 +180,7 @@ impl Provider {
         let mut claims = match (&self.settings.kind, &tokens.id) {
             (Kind::Github(rules), _) => github::identity(rules, access, &self.settings).await?,
             (Kind::OpenId, Some(token)) => {
-                let head = Head::of(token.expose())?;
+                let head = Head::of(token.expose(), &self.settings)?;
                 let keys = self.keys(&head).await?;
                 let claims = token::verify(token.expose(), &head, &keys, &self.settings)?;
                 token::check_id(&claims, &head, nonce, access, &self.settings)?;
@@ -221,7 +196,7 @@ impl Provider {
         if known.is_some_and(|known| known != subject) {
             return Err(Error::refused("the refreshed tokens are somebody else's"));
         }
-        if self.settings.kind == Kind::OpenId
+        if self.settings.kind.is_openid()
             && self.settings.userinfo
             && let Some(address) = &metadata.userinfo
         {
@@ -232,21 +207,44 @@ impl Provider {
             }
             claims.add(more.0);
         }
-        Ok(Login { claims, tokens })
+        let mut groups = Vec::new();
+        for question in &self.settings.questions {
+            groups.extend(more::ask(question, &claims, access, &self.settings).await?);
+        }
+        Ok(Login { claims, tokens, groups })
     }
 
     /// A token that somebody shows: signed by this provider, for us, valid now.
     pub async fn verify(&self, token: &str) -> Result<Claims, Error> {
-        let head = Head::of(token)?;
+        let head = Head::of(token, &self.settings)?;
         let keys = self.keys(&head).await?;
-        token::verify(token, &head, &keys, &self.settings)
+        self.known.verified(token, &keys, || token::verify(token, &head, &keys, &self.settings))
+    }
+
+    /// The provider says that somebody has signed out there.
+    pub async fn logged_out(&self, token: &str) -> Result<Logout, Error> {
+        let head = Head::of(token, &self.settings)?;
+        let keys = self.keys(&head).await?;
+        logout::verify(token, &head, &keys, &self.settings)
+    }
+
+    /// Tells somebody behind the provider that a session has ended.
+    pub async fn tell(&self, address: &str) -> Result<(), Error> {
+        remote::get(address, &self.settings).await.map(drop)
     }
 
     /// Where to end the session at the provider, if it has such a place and answers.
-    pub async fn sign_out_address(&self, id_token: Option<&Secret>, back_to: &str) -> Option<String> {
+    /// `state` comes back with the browser.
+    pub async fn sign_out_address(
+        &self,
+        id_token: Option<&Secret>,
+        back_to: &str,
+        state: Option<&str>,
+    ) -> Option<String> {
         let address = self.metadata().await.ok()?.end_session.clone()?;
         let mut query = vec![("client_id", &*self.settings.client_id), ("post_logout_redirect_uri", back_to)];
         query.extend(id_token.map(|token| ("id_token_hint", token.expose())));
+        query.extend(state.map(|state| ("state", state)));
         Some(form::add(&address, &form::join(query)))
     }
 }

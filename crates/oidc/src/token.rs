@@ -5,10 +5,10 @@ use jsonwebtoken::{Algorithm, Validation};
 use ring::digest::{SHA256, SHA384, SHA512, digest};
 use serde_json::{Map, Value};
 
-use crate::{Claims, Error, Settings, keys::Keys};
+use crate::{Claims, Error, Settings, Tenants, keys::Keys};
 
 /// Clocks differ.
-const LEEWAY: u64 = 60;
+pub(crate) const LEEWAY: u64 = 60;
 /// No honest token is larger.
 const LARGEST: usize = 64 * 1024;
 
@@ -28,23 +28,36 @@ const ALGORITHMS: [Algorithm; 9] = [
 pub(crate) struct Head {
     algorithm: Algorithm,
     pub(crate) key: Option<String>,
+    /// `typ`, in lower case.
+    kind: String,
 }
 
 impl Head {
-    pub(crate) fn of(token: &str) -> Result<Self, Error> {
+    pub(crate) fn of(token: &str, settings: &Settings) -> Result<Self, Error> {
         crate::crypto::install();
         if token.len() > LARGEST {
             return Err(Error::refused("the token is too large"));
         }
         // `none` and all that we do not know fail here.
         let head = jsonwebtoken::decode_header(token).map_err(|error| Error::refused(format!("the token: {error}")))?;
-        if !ALGORITHMS.contains(&head.alg) {
+        let is_taken =
+            settings.algorithms.is_empty() || settings.algorithms.iter().any(|name| *name == format!("{:?}", head.alg));
+        if !ALGORITHMS.contains(&head.alg) || !is_taken {
             return Err(Error::refused(format!(
                 "the token is signed with {:?}, expected a public key's algorithm",
                 head.alg
             )));
         }
-        Ok(Self { algorithm: head.alg, key: head.kid })
+        // RFC 7515 4.1.11: what it asks for must be understood, and we understand nothing of the kind.
+        if head.crit.is_some() {
+            return Err(Error::refused("the token asks for something that is not understood (crit)"));
+        }
+        Ok(Self { algorithm: head.alg, key: head.kid, kind: head.typ.unwrap_or_default().to_ascii_lowercase() })
+    }
+
+    /// A token that says of itself that it ends a session is none that lets anybody in.
+    pub(crate) fn is_for_logout(&self) -> bool {
+        self.kind.trim_start_matches("application/") == "logout+jwt"
     }
 
     /// `at_hash`: the left half of the hash that the signature has.
@@ -59,8 +72,20 @@ impl Head {
     }
 }
 
-/// The claims of a token that one of these keys has signed, for us, and that is valid now.
+/// The claims of a token about somebody that one of these keys has signed, for us, and that is valid now.
 pub(crate) fn verify(token: &str, head: &Head, keys: &Keys, settings: &Settings) -> Result<Claims, Error> {
+    let claims = signed(token, head, keys, settings)?;
+    if claims.0.get("sub").and_then(Value::as_str).is_none_or(str::is_empty) {
+        return Err(Error::refused("the token is about nobody: no sub"));
+    }
+    if head.is_for_logout() || crate::logout::is_event(&claims) {
+        return Err(Error::refused("the token ends sessions and begins none"));
+    }
+    Ok(claims)
+}
+
+/// The same of any token, whatever it is about.
+pub(crate) fn signed(token: &str, head: &Head, keys: &Keys, settings: &Settings) -> Result<Claims, Error> {
     let mut validation = Validation::new(head.algorithm);
     validation.leeway = LEEWAY;
     validation.validate_exp = true;
@@ -85,12 +110,13 @@ pub(crate) fn verify(token: &str, head: &Head, keys: &Keys, settings: &Settings)
 }
 
 fn check(claims: &Claims, settings: &Settings) -> Result<(), Error> {
-    let issuer = claims.0.get("iss").and_then(Value::as_str);
-    if settings.check_issuer && issuer != Some(&settings.issuer) {
-        return Err(Error::refused(format!("the token is not of the issuer {}", settings.issuer)));
-    }
-    if claims.0.get("sub").and_then(Value::as_str).is_none_or(str::is_empty) {
-        return Err(Error::refused("the token is about nobody: no sub"));
+    let issuer = claims.0.get("iss").and_then(Value::as_str).unwrap_or_default();
+    match &settings.tenants {
+        Some(tenants) => tenants.check(issuer, &claims.text("tid").unwrap_or_default())?,
+        None if settings.check_issuer && issuer != settings.issuer => {
+            return Err(Error::refused(format!("the token is not of the issuer {}", settings.issuer)));
+        }
+        None => {}
     }
     let accepted = |name: &String| *name == settings.client_id || settings.audiences.contains(name);
     let for_us = settings.audience_claims.iter().any(|claim| claims.list(claim).iter().any(accepted));
@@ -98,6 +124,18 @@ fn check(claims: &Claims, settings: &Settings) -> Result<(), Error> {
         return Err(Error::refused(format!("the token is meant for another, expected {}", settings.client_id)));
     }
     Ok(())
+}
+
+impl Tenants {
+    /// The issuer is the tenant that the token names, and one that may come in.
+    fn check(&self, issuer: &str, tenant: &str) -> Result<(), Error> {
+        let is_id = !tenant.is_empty() && tenant.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        if !is_id || issuer != self.pattern.replace("{tenantid}", tenant) {
+            return Err(Error::refused(format!("the token is not of an issuer {}", self.pattern)));
+        }
+        let is_allowed = self.allowed.is_empty() || self.allowed.iter().any(|known| known.eq_ignore_ascii_case(tenant));
+        if is_allowed { Ok(()) } else { Err(Error::refused("the token is of a tenant that is not allowed")) }
+    }
 }
 
 /// What holds for an ID token beside what holds for every token.

@@ -34,7 +34,7 @@ impl World {
     }
 
     fn verify(&self, token: &str) -> Result<Claims, Error> {
-        let head = Head::of(token)?;
+        let head = Head::of(token, &self.settings)?;
         let claims = verify(token, &head, &self.keys, &self.settings)?;
         check_id(&claims, &head, Some("n"), "access", &self.settings)?;
         Ok(claims)
@@ -120,7 +120,7 @@ fn signatures_that_are_not_right_are_refused() {
     let mut jwk = world.signer.jwk("one");
     jwk["use"] = json!("enc");
     let keys = Keys::parse(json!({"keys": [jwk]}).to_string().as_bytes()).unwrap();
-    assert!(verify(&good, &Head::of(&good).unwrap(), &keys, &world.settings).is_err());
+    assert!(verify(&good, &Head::of(&good, &world.settings).unwrap(), &keys, &world.settings).is_err());
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn rs256_is_that_of_openssl() {
     let key = json!({"kty": "RSA", "e": "AQAB", "n": "skGuZWy5USZis-43ixPGCkWCGvzLzUaokYxb3QBlXEqgz-HMTQMtp_f-LTS7bSk3bHUXiICgFPJj5T4zKoyd_-vq3Hp9SscxVR8ot-zeSys4ISvYctorS0Zs0gBr2s5bEdF8nfvRB2PAEt875ca3LwXYCBd-NzQepltcu2pif3Ctvctb1LE7VOWDPhENsIRvp80v7ZVa-z4RHqDHJfFUopde1sHgckCYO1Z1nr28sgUb4H6NUuTkH92ovcTVogv8M4v5qdh0hi69ylAzxJv2yqxk9OA5qaxvJKW_PEULbbFIxFtdjlqR_tumWQN_OU6GOZ881kyd27p8_heaVk6SLw"});
     let token = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJqb2UiLCJzdWIiOiJhbm4iLCJleHAiOjEzMDA4MTkzODB9.qbVvjFijauK101WSMt_Gc__EJQWfX3yivWw4joRJZyjS-KiEkh_p9wZ5_szOw_GffWlD2adWngU6KugqFxtHEEYg4pxtk51v5CCUQL3dDXksNzNkCUnBaW7GGME2CuA5hZU0phPEKAgN5RQUUKwDvkirYiZz2829sGA0uDRG65L3yuXYmiUlOwJTzx_oHocnvK-9CP_k5SZ9_jZV6yPJ_g6ofY4M3J5Xga3XqcGznqWCARElvjkH8z2vJksTR2cPMtay15t9ufeOiNWSPQ28itoH3B4MI5r3W6teENnTLGRWXxZWvZ_SotVfDtSV6bCANo-xV-qHY409W1h9Rsq-Bg";
     let keys = Keys::parse(json!({ "keys": [key] }).to_string().as_bytes()).unwrap();
-    let head = Head::of(token).unwrap();
+    let head = Head::of(token, &Settings::new(ISSUER, "app")).unwrap();
     let found = keys.fit(head.algorithm, None);
     let mut lenient = Validation::new(Algorithm::RS256);
     (lenient.validate_exp, lenient.validate_aud) = (false, false);
@@ -137,4 +137,81 @@ fn rs256_is_that_of_openssl() {
     jsonwebtoken::decode::<Map<String, Value>>(token, &found[0], &lenient).unwrap();
     let error = verify(token, &head, &keys, &Settings::new("joe", "app")).unwrap_err();
     assert!(error.to_string().contains("ExpiredSignature"), "{error}");
+}
+
+#[test]
+fn a_tenant_speaks_for_itself_only_and_is_one_that_may_come_in() {
+    let mut world = World::new();
+    let pattern = "https://login.example/{tenantid}/v2.0".to_owned();
+    world.settings.tenants = Some(Tenants { pattern, allowed: vec!["aaa-1".into()] });
+    let head = json!({"alg": "ES256", "kid": "one"});
+    let token = |issuer: &str, tenant: &str| {
+        world.token(&head, |claims| {
+            claims["iss"] = json!(format!("https://login.example/{issuer}/v2.0"));
+            claims["tid"] = json!(tenant);
+        })
+    };
+    assert!(world.verify(&token("aaa-1", "aaa-1")).is_ok());
+    for (issuer, tenant) in [("aaa-1", "bbb-2"), ("bbb-2", "bbb-2"), ("bbb-2", "aaa-1"), ("{tenantid}", "{tenantid}")] {
+        assert!(world.verify(&token(issuer, tenant)).is_err(), "{issuer} {tenant}");
+    }
+    world.refuses(|_| {}, "not of an issuer");
+}
+
+#[test]
+fn only_signatures_that_were_asked_for_are_taken() {
+    let mut world = World::new();
+    let token = world.token(&json!({"alg": "ES256", "kid": "one"}), |_| {});
+    world.settings.algorithms = vec!["RS256".into()];
+    assert!(world.verify(&token).is_err());
+    world.settings.algorithms.push("ES256".into());
+    assert!(world.verify(&token).is_ok());
+}
+
+fn logged_out(world: &World, head: &Value, change: impl FnOnce(&mut Value)) -> Result<crate::Logout, Error> {
+    let mut claims = json!({"iss": ISSUER, "aud": "app", "exp": world.now + 120, "iat": world.now, "jti": "j", "sid": "s",
+                            "events": {"http://schemas.openid.net/event/backchannel-logout": {}}});
+    change(&mut claims);
+    let token = world.signer.sign(head, &claims);
+    let head = Head::of(&token, &world.settings)?;
+    crate::logout::verify(&token, &head, &world.keys, &world.settings)
+}
+
+#[test]
+fn a_logout_token_is_checked_wholly() {
+    let world = World::new();
+    let head = json!({"alg": "ES256", "kid": "one", "typ": "logout+jwt"});
+    let logout = logged_out(&world, &head, |_| {}).unwrap();
+    assert_eq!((logout.session.as_deref(), logout.subject, &*logout.id), (Some("s"), None, "j"));
+    let changes: [(&str, Value); 14] = [
+        ("iss", json!("https://other.example")),
+        ("aud", json!("other")),
+        ("exp", json!(1)),
+        ("exp", json!(null)),
+        ("iat", json!(null)),
+        ("iat", json!(world.now - 3600)),
+        ("iat", json!(world.now + 3600)),
+        ("jti", json!(null)),
+        ("jti", json!("")),
+        ("sid", json!(null)),
+        ("nonce", json!("n")),
+        ("events", json!(null)),
+        ("events", json!({"http://schemas.openid.net/event/other": {}})),
+        ("events", json!({"http://schemas.openid.net/event/backchannel-logout": true})),
+    ];
+    for (name, value) in changes {
+        let shown = value.clone();
+        assert!(logged_out(&world, &head, |claims| claims[name] = value).is_err(), "{name} {shown}");
+    }
+    let none = json!({"alg": "none"});
+    assert!(logged_out(&world, &none, |_| {}).is_err());
+}
+
+#[test]
+fn a_logout_token_lets_nobody_in() {
+    let world = World::new();
+    let typed = world.token(&json!({"alg": "ES256", "kid": "one", "typ": "logout+jwt"}), |_| {});
+    assert!(world.verify(&typed).unwrap_err().to_string().contains("ends sessions"));
+    let event = "http://schemas.openid.net/event/backchannel-logout";
+    world.refuses(|claims| claims["events"] = json!({event: {}}), "ends sessions");
 }

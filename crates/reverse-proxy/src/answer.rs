@@ -1,7 +1,8 @@
 //! Answers of our own, and what every response is given.
 
+use bytes::Bytes;
 use http_proxy::Answer;
-use http1::ResponseHead;
+use http1::{RequestHead, ResponseHead, Version};
 
 use crate::{
     config::Action,
@@ -15,6 +16,31 @@ pub fn redirect(status: u16, to: &[u8]) -> Answer {
     let mut answer = Answer::text(status, format!("{}\n", http1::reason(status)));
     answer.head.headers.set("Location", to);
     answer
+}
+
+/// A call of gRPC, which is always one of HTTP/2.
+pub fn is_grpc(head: &RequestHead) -> bool {
+    let kind = || head.headers.get_str("content-type").and_then(|kind| kind.strip_prefix("application/grpc"));
+    head.version == Version::Http2 && kind().is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
+}
+
+/// The same failure as a client of gRPC wants it: a status of its own, and nothing that it would take for a message. The
+/// numbers are those that its clients make of the statuses of HTTP.
+pub fn make_grpc(answer: &mut Answer) {
+    let code = match answer.head.status {
+        400 => "13",
+        401 => "16",
+        403 => "7",
+        404 => "12",
+        429 | 502..=504 => "14",
+        _ => "2",
+    };
+    let message = http1::reason(answer.head.status);
+    (answer.head.status, answer.body) = (200, Bytes::new());
+    answer.head.headers.set("Content-Type", "application/grpc");
+    answer.head.headers.set("grpc-status", code);
+    // Percent-encoded, of which no reason has need, but for its blanks: those may stay.
+    answer.head.headers.set("grpc-message", message);
 }
 
 pub fn unauthorized(realm: &str) -> Answer {
@@ -71,9 +97,11 @@ impl crate::template::Values for SeenOnly<'_> {
     fn write(&self, variable: &crate::template::Variable, out: &mut Vec<u8>) -> bool {
         use crate::template::Variable;
         let text = match variable {
-            Variable::HostName | Variable::VirtualHost | Variable::Host => &*self.0.host_name,
+            Variable::HostName | Variable::VirtualHost | Variable::Host => {
+                self.0.host_name.as_deref().unwrap_or_default()
+            }
             Variable::Path => self.0.path.as_str(),
-            Variable::ClusterAuthority => &*self.0.authority,
+            Variable::ClusterAuthority => self.0.authority.as_deref().unwrap_or_default(),
             _ => return false,
         };
         out.extend_from_slice(text.as_bytes());

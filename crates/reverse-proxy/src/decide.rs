@@ -1,17 +1,20 @@
 //! The steps of a decision: host, guards, rewrites, route; then the new path, host and headers.
 
+use std::{borrow::Cow, sync::Arc};
+
 use http_proxy::{ClusterId, Peer};
 use http1::{Headers, RequestHead};
 use tls::ClientIdentity;
 
 use crate::{
-    config::{Action, Guard, HeaderChange, NewHost, NewPath, Rewrite, Then},
+    config::{Action, Guard, HeaderChange, HeaderRule, NewHost, NewPath, Rewrite, Then},
     ids,
     path::{encoded, normal},
     pattern::{Expression, HostPattern, PathPattern, TextPattern},
     seen::{Seen, View},
     site::{HttpRun, RouteRun},
     table,
+    template::{Part, Variable},
 };
 
 /// So many times a path may be rewritten and looked for again.
@@ -28,10 +31,11 @@ pub enum Decision {
 
 /// Which route a request belongs to. `seen` has its normal path, and gets a new one if it is rewritten.
 pub fn place(http: &HttpRun, head: &RequestHead, peer: &Peer, seen: &mut Seen) -> Decision {
-    let authority = head.host().to_ascii_lowercase();
-    let Some(at) = http.hosts.find(&authority) else { return Decision::Nowhere };
+    let authority = lower_case(head.host());
+    let server_name = peer.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
+    let Some(at) = http.hosts(server_name).and_then(|hosts| hosts.find(&authority)) else { return Decision::Nowhere };
     let host = &http.model.hosts[at];
-    seen.host_name.clone_from(&http.names[at]);
+    seen.host_name = Some(Arc::clone(&http.names[at]));
     for pattern in &host.patterns {
         if let HostPattern::Regex(expression) = pattern {
             capture(expression, table::without_port(&authority), seen);
@@ -64,6 +68,14 @@ pub fn place(http: &HttpRun, head: &RequestHead, peer: &Peer, seen: &mut Seen) -
         }
     }
     Decision::Endless
+}
+
+/// Most are.
+fn lower_case(text: &str) -> Cow<'_, str> {
+    match text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        true => Cow::Owned(text.to_ascii_lowercase()),
+        false => Cow::Borrowed(text),
+    }
 }
 
 fn guarded(guards: &[Guard], head: &RequestHead, peer: &Peer, seen: &Seen) -> Option<Box<Action>> {
@@ -209,30 +221,63 @@ pub fn target(new: &NewPath, matched: &PathPattern, view: &View<'_>) -> Option<S
     Some(out)
 }
 
-pub fn host(new: &NewHost, endpoint: &str, view: &View<'_>) -> Option<String> {
-    match new {
-        NewHost::Same => None,
-        NewHost::Endpoint => Some(endpoint.to_owned()),
-        NewHost::Is(template) => {
-            let host = template.rendered_text(view);
-            // What is no host must not become one.
-            let usable = !host.is_empty() && http1::is_host(host.as_bytes());
-            usable.then_some(host)
+pub fn host<'e>(new: &'e NewHost, endpoint: &'e str, view: &View<'_>) -> Option<Cow<'e, str>> {
+    let host = match new {
+        NewHost::Same => return None,
+        NewHost::Endpoint => return Some(Cow::Borrowed(endpoint)),
+        NewHost::Is(template) => match template.0.as_slice() {
+            [Part::Text(host)] => Cow::Borrowed(host.as_str()),
+            [Part::Value(Variable::ClusterAuthority)] => Cow::Borrowed(endpoint),
+            _ => Cow::Owned(template.rendered_text(view)),
+        },
+    };
+    // What is no host must not become one.
+    let usable = !host.is_empty() && http1::is_host(host.as_bytes());
+    usable.then_some(host)
+}
+
+/// The values that the rules of a route give to headers, one behind the other.
+#[derive(Default)]
+pub struct RuleValues {
+    text: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl RuleValues {
+    pub fn of(rules: &[HeaderRule], view: &View<'_>) -> Self {
+        let mut values = Self::default();
+        if !rules.is_empty() {
+            values.ends.reserve(rules.len());
+            values.text.reserve(ROOM);
         }
+        for rule in rules {
+            value(&rule.change, view, &mut values.text);
+            values.ends.push(values.text.len());
+        }
+        values
+    }
+
+    /// In the order of the rules.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        let starts = [0].into_iter().chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.text[start..*end])
     }
 }
+
+/// Enough for the values of most routes.
+const ROOM: usize = 256;
 
 /// The value that a rule gives a header.
-pub fn value(change: &HeaderChange, view: &View<'_>) -> Vec<u8> {
+fn value(change: &HeaderChange, view: &View<'_>, out: &mut Vec<u8>) {
     match change {
         HeaderChange::Set(template) | HeaderChange::Add(template) | HeaderChange::Default(template) => {
-            template.rendered(view)
+            template.render(view, out);
         }
-        HeaderChange::Remove => Vec::new(),
+        HeaderChange::Remove => {}
     }
 }
 
-pub fn change(headers: &mut Headers, name: &str, change: &HeaderChange, value: Vec<u8>) {
+pub fn change(headers: &mut Headers, name: &str, change: &HeaderChange, value: &[u8]) {
     match change {
         // Nothing is no field.
         HeaderChange::Set(_) if value.is_empty() => {

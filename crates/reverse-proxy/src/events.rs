@@ -248,6 +248,15 @@ impl Events {
         tracing::error!(listener, "certificates not reloaded, the old ones stay: {problem}");
     }
 
+    pub fn no_longer_draining(&self) {
+        self.draining.set(0);
+        tracing::info!("no longer draining: inbound ports are open again");
+    }
+
+    pub fn stays_drained(&self, problems: &[String]) {
+        tracing::error!(error = problems.join("; "), "inbound ports stay closed");
+    }
+
     pub fn draining(&self) {
         self.draining.set(1);
         tracing::info!("draining: no new connections from outside; what goes out goes on");

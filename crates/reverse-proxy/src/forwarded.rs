@@ -1,24 +1,30 @@
 //! The headers that tell an app who asked, and how: written by us, and believed only from those who are trusted.
 
 use http_proxy::Peer;
-use http1::{Headers, RequestHead};
+use http1::{Headers, RequestHead, Version};
 use tls::ClientIdentity;
 
 use crate::{
     client::Client,
     config::{CertificateHeader, ClientRules},
     ids,
+    net::write_address,
     seen::{Seen, joined},
 };
 
-/// Changes the head of a request that is passed on. `host` is what the client asked for.
-pub fn apply(rules: &ClientRules, head: &mut RequestHead, peer: &Peer, seen: &Seen, host: &str) {
+/// Changes the head of a request that is passed on.
+pub fn apply(rules: &ClientRules, head: &mut RequestHead, peer: &Peer, seen: &Seen) {
     let client = seen.client;
     let believed = client.trusted || rules.keep_claims;
     // The one who is connected, as it is known to us: with PROXY protocol whom it speaks for.
     let from = match (client.trusted, peer.client) {
         (true, Some(address)) => Some(address.ip().to_canonical()),
         _ => client.address,
+    };
+    // What the client asked for.
+    let host = match rules.forwarded.x_forwarded || rules.forwarded.standard {
+        true => head.host().to_owned(),
+        false => String::new(),
     };
     let id = rules.request_id.then(|| seen.request_id(head));
     let headers = &mut head.headers;
@@ -30,10 +36,12 @@ pub fn apply(rules: &ClientRules, head: &mut RequestHead, peer: &Peer, seen: &Se
     }
     if rules.forwarded.x_forwarded {
         if let Some(ip) = from {
-            append(headers, "X-Forwarded-For", &ip.to_string(), believed);
+            let mut text = Vec::with_capacity(64);
+            write_address(ip, &mut text);
+            append(headers, "X-Forwarded-For", &text, believed);
         }
         own(headers, "X-Forwarded-Proto", peer.scheme(), client.trusted);
-        own(headers, "X-Forwarded-Host", host, client.trusted);
+        own(headers, "X-Forwarded-Host", &host, client.trusted);
     }
     if rules.forwarded.standard {
         let node = from.map_or_else(
@@ -42,7 +50,7 @@ pub fn apply(rules: &ClientRules, head: &mut RequestHead, peer: &Peer, seen: &Se
         );
         let quoted = host.replace(['"', '\\'], "");
         let element = format!("for={node};host=\"{quoted}\";proto={}", peer.scheme());
-        append(headers, "Forwarded", &element, believed);
+        append(headers, "Forwarded", element.as_bytes(), believed);
     }
     match (rules.forwarded.client_certificate, &seen.identity) {
         (CertificateHeader::Set, Some(identity)) => {
@@ -64,12 +72,28 @@ pub fn apply(rules: &ClientRules, head: &mut RequestHead, peer: &Peer, seen: &Se
     }
 }
 
-fn append(headers: &mut Headers, name: &str, value: &str, believed: bool) {
+/// Who has passed a message on (RFC 9110 section 7.6.3), after those before us.
+pub fn add_via(headers: &mut Headers, received: Version, name: &str) {
+    let version = received.as_str().trim_start_matches("HTTP/");
+    append(headers, "Via", format!("{version} {name}").as_bytes(), true);
+}
+
+/// Names that are written here, beside those that no trailer may have.
+pub fn is_ours(name: &[u8]) -> bool {
+    let ours: [&[u8]; 3] = [b"x-request-id", b"traceparent", b"tracestate"];
+    ours.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+fn append(headers: &mut Headers, name: &str, value: &[u8], believed: bool) {
+    if !headers.contains(name) {
+        headers.append(name, value);
+        return;
+    }
     let mut all = Vec::new();
     if believed && joined(&mut all, &mut headers.get_all(name), b", ") {
         all.extend_from_slice(b", ");
     }
-    all.extend_from_slice(value.as_bytes());
+    all.extend_from_slice(value);
     headers.set(name, all);
 }
 
@@ -143,11 +167,11 @@ mod tests {
     #[test]
     fn claims_of_strangers_are_replaced() {
         let mut headers = Headers::from_iter([("x-forwarded-for", "6.6.6.6"), ("X-Forwarded-Proto", "https")]);
-        append(&mut headers, "X-Forwarded-For", "1.1.1.1", false);
+        append(&mut headers, "X-Forwarded-For", b"1.1.1.1", false);
         own(&mut headers, "X-Forwarded-Proto", "http", false);
         assert_eq!(headers.get_str("x-forwarded-for"), Some("1.1.1.1"));
         assert_eq!(headers.get_str("x-forwarded-proto"), Some("http"));
-        append(&mut headers, "X-Forwarded-For", "2.2.2.2", true);
+        append(&mut headers, "X-Forwarded-For", b"2.2.2.2", true);
         own(&mut headers, "X-Forwarded-Proto", "https", true);
         assert_eq!(headers.get_str("x-forwarded-for"), Some("1.1.1.1, 2.2.2.2"));
         assert_eq!(headers.get_str("x-forwarded-proto"), Some("http"));

@@ -132,6 +132,8 @@ impl Values for End<'_> {
             Variable::Status => number(out, (self.status > 0).then_some(u64::from(self.status))),
             Variable::BytesSent => number(out, exchange.map(|e| e.response_bytes)),
             Variable::BytesReceived => number(out, exchange.map(|e| e.request_bytes)),
+            Variable::WireSent => number(out, exchange.map(|e| e.sent)),
+            Variable::WireReceived => number(out, exchange.map(|e| e.received)),
             Variable::Duration(unit) => span(out, unit, exchange.map(|e| e.took)),
             Variable::UpstreamDuration(unit) => span(out, unit, exchange.and_then(|e| e.responded)),
             Variable::UpstreamConnectDuration(unit) => span(out, unit, exchange.and_then(|e| e.connected)),
@@ -219,6 +221,8 @@ fn json_value(later: &Later, out: &mut Vec<u8>, start: usize) {
             Variable::Status
                 | Variable::BytesSent
                 | Variable::BytesReceived
+                | Variable::WireSent
+                | Variable::WireReceived
                 | Variable::Duration(_)
                 | Variable::UpstreamDuration(_)
                 | Variable::UpstreamConnectDuration(_)

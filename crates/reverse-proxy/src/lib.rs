@@ -22,6 +22,7 @@ pub mod client;
 pub mod config;
 pub mod decide;
 pub mod dialect;
+pub mod egress;
 pub mod events;
 pub mod forwarded;
 pub mod ids;

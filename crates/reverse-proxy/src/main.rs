@@ -19,10 +19,14 @@ async fn start(args: Args, sidecar: &mut Sidecar) -> Result<(), Failure> {
     let reads = Arc::clone(&shared);
     let config = sidecar.live(move || reads.ready(args.load()?))?;
     let drain = serve::Drain::new(sidecar, &shared);
-    let asked = drain.clone();
+    let (begins, ends) = (drain.clone(), drain.clone());
     sidecar.admin().post("/drain", move |_| {
-        asked.begin();
+        begins.begin();
         common::Answer::text(200, "draining")
+    });
+    sidecar.admin().post("/undrain", move |_| {
+        ends.end();
+        common::Answer::text(200, "serving")
     });
     serve::start(sidecar, config, &shared, &drain, workers)?;
     if let Some(peer) = peer {

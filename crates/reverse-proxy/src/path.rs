@@ -5,7 +5,9 @@
 pub fn normal(raw: &str) -> Option<String> {
     // The usual path has nothing to change.
     let plain = |byte: u8| !matches!(byte, b'%' | b'.' | b'\\') && byte.is_ascii_graphic();
-    if raw.starts_with('/') && raw.bytes().all(plain) && !raw.contains("//") {
+    let mut before = 0;
+    let mut is_plain = |byte: u8| plain(byte) && (byte, std::mem::replace(&mut before, byte)) != (b'/', b'/');
+    if raw.starts_with('/') && raw.bytes().all(&mut is_plain) {
         return Some(raw.to_owned());
     }
     if !raw.starts_with('/') {

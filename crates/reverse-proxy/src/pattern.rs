@@ -162,6 +162,18 @@ impl HostPattern {
     }
 }
 
+impl HostPattern {
+    /// The higher, the fewer names fit.
+    pub fn exactness(&self) -> usize {
+        match self {
+            Self::Any => 1,
+            Self::Regex(_) => 2,
+            Self::Suffix(text) | Self::Prefix(text) => 2 + text.len(),
+            Self::Exact(_) => usize::MAX,
+        }
+    }
+}
+
 impl fmt::Display for HostPattern {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use http_proxy::{Answer, ClusterId, Exchange, Flag, Forward, Peer, PeerTls, Policy, UpstreamEvent, Verdict};
-use http1::{Form, RequestHead, ResponseHead};
-use tls::ClientIdentity;
+use http1::{Form, Headers, RequestHead, ResponseHead};
 
 use htpasswd::Proof;
 
@@ -12,13 +11,20 @@ use crate::{
     answer,
     client::identify,
     config::{Action, Underscores},
-    decide::{self, Decision},
+    decide::{self, Decision, RuleValues},
+    egress::Place,
     forwarded,
     later::{End, Kept},
     path::normal,
     seen::{Seen, View},
     site::{HttpRun, RouteRun, Site},
 };
+
+/// Whether an app of WSGI or CGI may take the one for the other.
+fn reads_as(name: &[u8], other: &str) -> bool {
+    let spelled = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+    name.iter().copied().map(spelled).eq(other.bytes().map(spelled))
+}
 
 /// The policy of a reverse proxy.
 pub struct Routing {
@@ -35,6 +41,8 @@ pub struct Ctx {
     /// Why we answered ourselves, in the letters of the access log.
     flags: &'static str,
     status: u16,
+    /// Who asks expects failures in the words of gRPC.
+    is_grpc: bool,
 }
 
 impl Ctx {
@@ -47,9 +55,12 @@ impl Policy for Routing {
     type Ctx = Ctx;
 
     async fn on_request(&self, head: &mut RequestHead, peer: &Peer, ctx: &mut Ctx) -> Verdict {
-        let Some(http) = self.site.https.get(&peer.listener).cloned() else {
+        let Some(http) = self.site.http(&peer.listener).cloned() else {
             return Verdict::Answer(Answer::text(404, "not found\n"));
         };
+        for name in &http.model.client.unwelcome {
+            head.headers.remove(name);
+        }
         let rule = http.model.client.underscores;
         if rule != Underscores::Pass {
             let any = head.headers.remove_where(|name| name.contains(&b'_'));
@@ -57,24 +68,45 @@ impl Policy for Routing {
                 return Verdict::Answer(Answer::text(400, "a header with an underscore in its name\n"));
             }
         }
+        ctx.is_grpc = answer::is_grpc(head);
         let verdict = self.decide(&http, head, peer, ctx).await;
         ctx.http = Some(http);
         verdict
     }
 
+    /// What a header rule writes or takes away is nobody else's to say, whatever an app takes for a header.
+    fn on_trailers(&self, trailers: &mut Headers, ctx: &mut Ctx) {
+        let Some(http) = &ctx.http else { return };
+        if http.model.client.underscores != Underscores::Pass {
+            trailers.remove_where(|name| name.contains(&b'_'));
+        }
+        trailers.remove_where(|name| http.model.client.unwelcome.iter().any(|other| reads_as(name, other)));
+        let Some((host, route)) = ctx.place else { return };
+        let rules = &http.model.hosts[host].routes[route].request_headers;
+        trailers.remove_where(|name| forwarded::is_ours(name) || rules.iter().any(|rule| reads_as(name, &rule.name)));
+    }
+
     fn on_response(&self, head: &mut ResponseHead, ctx: &mut Ctx) {
-        let Some(http) = ctx.http.clone() else { return };
+        let Some(http) = ctx.http.take() else { return };
         ctx.status = head.status;
         if let Some((host, route)) = ctx.place {
             answer::redirects(head, &http.model.hosts[host].routes[route].action, &ctx.seen);
         }
+        if let Some(name) = &http.model.via {
+            forwarded::add_via(&mut head.headers, head.version, name);
+        }
         self.finish(&http, head, ctx);
+        ctx.http = Some(http);
     }
 
     fn on_failure(&self, why: Flag, answer: &mut Answer, ctx: &mut Ctx) {
         ctx.status = why.status();
-        if let Some(http) = ctx.http.clone() {
+        if ctx.is_grpc {
+            answer::make_grpc(answer);
+        }
+        if let Some(http) = ctx.http.take() {
             self.finish(&http, &mut answer.head, ctx);
+            ctx.http = Some(http);
         }
     }
 
@@ -89,7 +121,7 @@ impl Policy for Routing {
         {
             cluster.figures.answered(status, responded.as_secs_f64());
         }
-        let http = ctx.http.as_ref().or_else(|| self.site.https.get(&peer.listener));
+        let http = ctx.http.as_ref().or_else(|| self.site.http(&peer.listener));
         let Some(http) = http else { return };
         let run = ctx.run(http);
         run.figures.done(exchange.status, exchange.took.as_secs_f64());
@@ -146,12 +178,13 @@ impl Routing {
     async fn decide(&self, http: &HttpRun, head: &mut RequestHead, peer: &Peer, ctx: &mut Ctx) -> Verdict {
         let rules = &http.model.client;
         ctx.seen.client = identify(rules, head, peer);
-        let certificate = peer.tls.as_ref().and_then(|tls| tls.certificates.first());
-        ctx.seen.identity = certificate.and_then(|certificate| ClientIdentity::of(certificate).ok());
+        ctx.seen.identity = peer.tls.as_ref().and_then(|tls| tls.identity.clone());
         match (head.form, normal(head.path())) {
             // A tunnel to anywhere is what an open proxy is.
+            (Form::Authority, _) if http.tunnels => {}
             (Form::Authority, _) => return self.refuse(http, head, peer, ctx, 405, "method not allowed\n", ""),
-            (Form::Asterisk, _) => ctx.seen.path = "*".into(),
+            // Also of `OPTIONS http://host`, whose form is another one (RFC 9112 section 3.2.4).
+            _ if head.path() == "*" => ctx.seen.path = "*".into(),
             (_, Some(path)) => ctx.seen.path = path,
             (_, None) => return self.refuse(http, head, peer, ctx, 400, "bad request: the path\n", "DPE"),
         }
@@ -168,14 +201,14 @@ impl Routing {
         };
         ctx.place = Some((host, route));
         let (model, run) = (&http.model.hosts[host].routes[route], &http.routes[host][route]);
-        ctx.seen.route.clone_from(&run.name);
+        ctx.seen.route = Some(Arc::clone(&run.name));
         if let Some(address) = ctx.seen.client.address {
             let said = model.access.iter().find(|access| access.from.contains(address));
             if said.is_some_and(|access| !access.allow) {
                 return self.refuse(http, head, peer, ctx, 403, "forbidden\n", "UAEX");
             }
         }
-        if !model.client_names.is_empty() && !decide::is_named(&model.client_names, ctx.seen.identity.as_ref()) {
+        if !model.client_names.is_empty() && !decide::is_named(&model.client_names, ctx.seen.identity.as_deref()) {
             return self.refuse(http, head, peer, ctx, 403, "forbidden: the client's certificate\n", "UAEX");
         }
         if let Some(users) = &run.users {
@@ -185,7 +218,11 @@ impl Routing {
                 Proof::Wanting => {
                     self.site.events.login_refused();
                     let realm = model.auth.as_ref().map(|auth| auth.realm.as_str()).unwrap_or_default();
-                    return self.answer(http, head, peer, ctx, answer::unauthorized(realm));
+                    let mut made = answer::unauthorized(realm);
+                    if ctx.is_grpc {
+                        answer::make_grpc(&mut made);
+                    }
+                    return self.answer(http, head, peer, ctx, made);
                 }
                 Proof::NoUsers => {
                     return self.refuse(
@@ -227,28 +264,43 @@ impl Routing {
             return self.refuse(http, head, peer, ctx, 503, "no cluster\n", "NC");
         };
         let known = &self.site.clusters[cluster.0];
-        ctx.seen.cluster.clone_from(&known.name);
-        ctx.seen.authority.clone_from(&known.authority);
+        ctx.seen.cluster = Some(Arc::clone(&known.name));
+        ctx.seen.authority = Some(Arc::clone(&known.authority));
+        let to = match known.usual_port {
+            None => None,
+            // TLS of our own would be no tunnel, and a request without it is not what was asked for.
+            Some(_) if head.form == (Form::Absolute { https: true }) && !known.tls => {
+                return self.refuse(http, head, peer, ctx, 400, "an https URL needs a tunnel (CONNECT)\n", "DPE");
+            }
+            Some(port) => match Place::of(head, port) {
+                Some(place) => Some((place.host, place.port)),
+                None => return self.refuse(http, head, peer, ctx, 400, "bad request: the host\n", "DPE"),
+            },
+        };
         let model = &http.model.hosts[place.0].routes[place.1];
         // All values are those of the request as it came: no rule sees what another has changed.
         let view = View { head, peer, seen: &ctx.seen };
-        let values: Vec<_> = model.request_headers.iter().map(|rule| decide::value(&rule.change, &view)).collect();
+        let values = RuleValues::of(&model.request_headers, &view);
         let target = decide::target(&forward.path, &model.when.path, &view);
         let new_host = decide::host(&forward.host, &known.authority, &view);
         ctx.kept = run.keeper.keep(&view);
-        let host = head.host().to_owned();
-        forwarded::apply(&http.model.client, head, peer, &ctx.seen, &host);
-        for (rule, value) in model.request_headers.iter().zip(values) {
+        forwarded::apply(&http.model.client, head, peer, &ctx.seen);
+        for (rule, value) in model.request_headers.iter().zip(values.iter()) {
             decide::change(&mut head.headers, &rule.name, &rule.change, value);
         }
-        if let Some(target) = target {
-            head.set_target(&target);
+        if head.form != Form::Authority {
+            target.into_iter().for_each(|target| head.set_target(&target));
+            new_host.into_iter().for_each(|host| head.set_host(&host));
         }
-        if let Some(host) = new_host {
-            head.set_host(&host);
+        if to.is_some() || matches!(head.form, Form::Absolute { .. }) {
+            // It was meant for a proxy, and this is the last one.
+            head.headers.remove("proxy-authorization");
+        }
+        if let Some(name) = &http.model.via {
+            forwarded::add_via(&mut head.headers, head.version, name);
         }
         let settings = Arc::clone(&run.settings);
-        Verdict::Forward(Forward { cluster, settings, to: None, hash: None })
+        Verdict::Forward(Forward { cluster, settings, to, hash: None })
     }
 
     #[expect(clippy::too_many_arguments, reason = "as above")]
@@ -263,7 +315,11 @@ impl Routing {
         flags: &'static str,
     ) -> Verdict {
         ctx.flags = flags;
-        self.answer(http, head, peer, ctx, Answer::text(status, text))
+        let mut answer = Answer::text(status, text);
+        if ctx.is_grpc {
+            answer::make_grpc(&mut answer);
+        }
+        self.answer(http, head, peer, ctx, answer)
     }
 
     fn answer(&self, http: &HttpRun, head: &RequestHead, peer: &Peer, ctx: &mut Ctx, mut answer: Answer) -> Verdict {

@@ -211,6 +211,10 @@ impl Shared {
             backup: endpoint.backup,
         };
         let mut made = http_proxy::Cluster::new(&cluster.name, cluster.endpoints.iter().map(endpoint).collect());
+        if let Some(networks) = &cluster.anywhere_but {
+            made.endpoints = None;
+            made.forbidden = networks.iter().map(crate::net::Network::block).collect();
+        }
         made.balance = match cluster.balance {
             config::Balance::RoundRobin => http_proxy::Balance::RoundRobin,
             config::Balance::LeastRequest => http_proxy::Balance::LeastRequest,
@@ -300,7 +304,11 @@ fn http_settings(http: &config::Http) -> HttpSettings {
         idle_timeout: limits.idle_timeout,
         send_timeout: limits.send_timeout,
         max_requests: limits.max_requests,
-        head: http1::Limits { head: limits.max_head, line: usual.line.min(limits.max_head), ..usual },
+        head: http1::Limits {
+            head: limits.max_head,
+            line: usual.line.min(limits.max_head),
+            fields: limits.max_fields.unwrap_or(usual.fields),
+        },
         http2: http.http2.then(|| Http2 { max_streams: limits.max_streams, ..Http2::default() }),
         ..HttpSettings::default()
     }

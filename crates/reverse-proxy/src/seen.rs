@@ -2,6 +2,7 @@
 
 use std::{
     io::Write,
+    net::IpAddr,
     sync::{Arc, OnceLock},
     time::SystemTime,
 };
@@ -13,6 +14,7 @@ use tls::ClientIdentity;
 use crate::{
     client::Client,
     forwarded,
+    net::write_address,
     path::argument,
     template::{Clock, Values, Variable},
 };
@@ -31,11 +33,11 @@ pub struct Seen {
     /// Made when somebody asks for it.
     pub request_id: OnceLock<String>,
     pub user: Option<String>,
-    pub identity: Option<ClientIdentity>,
-    pub host_name: Arc<str>,
-    pub route: Arc<str>,
-    pub cluster: Arc<str>,
-    pub authority: Arc<str>,
+    pub identity: Option<Arc<ClientIdentity>>,
+    pub host_name: Option<Arc<str>>,
+    pub route: Option<Arc<str>>,
+    pub cluster: Option<Arc<str>>,
+    pub authority: Option<Arc<str>>,
 }
 
 impl Seen {
@@ -62,6 +64,7 @@ impl Values for View<'_> {
             Variable::Method => text(out, head.method.as_str()),
             Variable::Host => {
                 let host = crate::table::without_port(head.host());
+                let host = host.strip_suffix('.').unwrap_or(host);
                 !host.is_empty() && text(out, &host.to_ascii_lowercase())
             }
             Variable::Authority => some(out, Some(head.host()).filter(|host| !host.is_empty())),
@@ -86,7 +89,8 @@ impl Values for View<'_> {
                 if before {
                     out.extend_from_slice(b", ");
                 }
-                text(out, &address.to_string())
+                write_address(address, out);
+                true
             }
             Variable::RequestId => text(out, seen.request_id(head)),
             Variable::TraceId => {
@@ -99,15 +103,19 @@ impl Values for View<'_> {
                 let found = seen.named.iter().rev().find(|(known, _)| known == name);
                 some(out, found.map(|(_, value)| value.as_str()))
             }
-            Variable::ClientAddress => {
-                some(out, seen.client.address.map(|ip| ip.to_string()).as_deref().or(unix(peer)))
-            }
+            Variable::ClientAddress => match seen.client.address {
+                Some(ip) => address(out, ip),
+                None => some(out, unix(peer)),
+            },
             Variable::ClientPort => some(out, seen.client.port.map(|port| port.to_string()).as_deref()),
-            Variable::PeerAddress => some(out, address(peer.direct).as_deref().or(unix(peer))),
+            Variable::PeerAddress => match peer.direct {
+                Some(direct) => address(out, direct.ip().to_canonical()),
+                None => some(out, unix(peer)),
+            },
             Variable::PeerPort => some(out, peer.direct.map(|address| address.port().to_string()).as_deref()),
-            Variable::LocalAddress => some(out, address(peer.local).as_deref()),
+            Variable::LocalAddress => peer.local.is_some_and(|local| address(out, local.ip().to_canonical())),
             Variable::LocalPort => some(out, peer.local.map(|address| address.port().to_string()).as_deref()),
-            Variable::HostName | Variable::VirtualHost => text(out, &seen.host_name),
+            Variable::HostName | Variable::VirtualHost => text(out, seen.host_name.as_deref().unwrap_or_default()),
             Variable::TlsVersion => some(out, tls.map(|tls| tls.version).filter(|version| !version.is_empty())),
             Variable::TlsCipher => some(out, tls.map(|tls| tls.cipher).filter(|cipher| !cipher.is_empty())),
             Variable::TlsServerName => some(out, tls.and_then(|tls| tls.server_name.as_deref())),
@@ -118,9 +126,9 @@ impl Values for View<'_> {
             Variable::ClientUri => some(out, identity.and_then(|identity| identity.uris.first().map(String::as_str))),
             Variable::ClientDns => some(out, identity.and_then(|identity| identity.dns.first().map(String::as_str))),
             Variable::ClientVerified => text(out, if identity.is_some() { "SUCCESS" } else { "NONE" }),
-            Variable::RouteName => text(out, &seen.route),
-            Variable::ClusterName => some(out, Some(&*seen.cluster).filter(|name| !name.is_empty())),
-            Variable::ClusterAuthority => some(out, Some(&*seen.authority).filter(|name| !name.is_empty())),
+            Variable::RouteName => text(out, seen.route.as_deref().unwrap_or_default()),
+            Variable::ClusterName => some(out, seen.cluster.as_deref().filter(|name| !name.is_empty())),
+            Variable::ClusterAuthority => some(out, seen.authority.as_deref().filter(|name| !name.is_empty())),
             Variable::Time(clock) | Variable::StartTime(clock) => write_time(clock, SystemTime::now(), out),
             Variable::MachineName => text(out, &rustix::system::uname().nodename().to_string_lossy()),
             Variable::ProcessId => write!(out, "{}", std::process::id()).is_ok(),
@@ -144,8 +152,9 @@ fn unix(peer: &Peer) -> Option<&'static str> {
     peer.client.is_none().then_some("unix:")
 }
 
-fn address(socket: Option<std::net::SocketAddr>) -> Option<String> {
-    socket.map(|socket| socket.ip().to_canonical().to_string())
+fn address(out: &mut Vec<u8>, ip: IpAddr) -> bool {
+    write_address(ip, out);
+    true
 }
 
 pub fn protocol(version: Version) -> &'static str {

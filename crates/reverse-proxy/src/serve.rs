@@ -9,6 +9,7 @@ use std::{
 use common::{Failure, Gate, Life, Live, Phase, Sidecar};
 use file_watch::{FileWatch, Options, Target};
 use http_proxy::{Engine, World};
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::{
     sync::{mpsc, watch},
     task::{JoinSet, LocalSet},
@@ -44,6 +45,15 @@ impl Drain {
         }
     }
 
+    /// The opposite: for who has drained by mistake, or for a while.
+    pub fn end(&self) {
+        if self.asked.send_replace(false) {
+            self.shared.drained.store(false, Ordering::Release);
+            self.gate.open();
+            self.shared.events.no_longer_draining();
+        }
+    }
+
     /// Only the readiness: for those who take a proxy out of its balancer by hand.
     pub fn fail_health(&self, fail: bool) {
         match fail {
@@ -54,9 +64,13 @@ impl Drain {
     }
 
     async fn begun(&self) {
+        self.is(true).await;
+    }
+
+    async fn is(&self, wanted: bool) {
         let mut asked = self.asked.subscribe();
         // An error means that nobody can ask any more.
-        if asked.wait_for(|asked| *asked).await.is_err() {
+        if asked.wait_for(|asked| *asked == wanted).await.is_err() {
             std::future::pending::<()>().await;
         }
     }
@@ -70,6 +84,7 @@ pub fn start(
     drain: &Drain,
     workers: usize,
 ) -> Result<(), Failure> {
+    raise_descriptors();
     let first = config.get();
     shared.bind(&first.config).map_err(|problems| Failure { exit: common::Exit::Config, problems })?;
     shared.serving.store(true, Ordering::Release);
@@ -101,6 +116,16 @@ pub fn start(
     let part = Conductor { engine, shared, drain, threads, all_done, life: sidecar.life() };
     sidecar.spawn("serve", part.run(config));
     Ok(())
+}
+
+/// A connection is a descriptor, and some runtimes give a process 1,024 where it may have many more.
+fn raise_descriptors() {
+    let mut limit = getrlimit(Resource::Nofile);
+    if limit.current < limit.maximum {
+        limit.current = limit.maximum;
+        // Then it stays as it is, and what does not fit is told when it happens.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
 }
 
 fn world(ready: &Ready) -> World<Routing> {
@@ -151,6 +176,18 @@ impl Conductor {
                 () = self.drain.begun(), if !drained => {
                     drained = true;
                     self.shared.sockets.keep_only(&self.shared.open(&config.get().config));
+                }
+                () = self.drain.is(false), if drained => {
+                    drained = false;
+                    let ready = config.get();
+                    match self.shared.bind(&ready.config) {
+                        Ok(()) => self.change(&ready).await,
+                        // Somebody else has the port now: as before, until the next try.
+                        Err(problems) => {
+                            self.drain.begin();
+                            self.shared.events.stays_drained(&problems);
+                        }
+                    }
                 }
             }
         }
@@ -247,7 +284,9 @@ impl Worker {
         stops: &mut HashMap<ListenAddr, watch::Sender<bool>>,
     ) -> Result<(), Failure> {
         stops.retain(|addr, stop| {
-            let stays = ready.config.listeners.iter().any(|listener| listener.addr == *addr);
+            let found = ready.config.listeners.iter().find(|listener| listener.addr == *addr);
+            let is_drained = |inbound| inbound && self.shared.drained.load(Ordering::Acquire);
+            let stays = found.is_some_and(|listener| !is_drained(listener.inbound));
             if !stays {
                 stop.send_replace(true);
                 if self.says {

@@ -8,18 +8,26 @@ use htpasswd::Users;
 
 use crate::{
     access_log::Writer,
-    config::{AccessLog, Action, Config, Forward, HeaderChange, Http, LogId, Route, Serve, TcpRoute},
+    config::{AccessLog, Action, Config, Forward, HeaderChange, Http, LogId, Route, Serve, TcpRoute, Tunnel},
     events::{ClusterFigures, Events, RouteFigures},
     later::{Keeper, Later, LaterFormat},
+    pattern::HostPattern,
     table::Hosts,
 };
 
 /// What a policy serves.
 pub struct Site {
-    pub https: HashMap<Arc<str>, Arc<HttpRun>>,
+    /// By listener. They are few, and every request asks.
+    https: Vec<(Arc<str>, Arc<HttpRun>)>,
     pub streams: HashMap<Arc<str>, Vec<(TcpRoute, ClusterId)>>,
     pub clusters: Vec<ClusterRun>,
     pub events: Arc<Events>,
+}
+
+impl Site {
+    pub fn http(&self, listener: &str) -> Option<&Arc<HttpRun>> {
+        self.https.iter().find(|(name, _)| **name == *listener).map(|(_, http)| http)
+    }
 }
 
 pub struct ClusterRun {
@@ -27,18 +35,42 @@ pub struct ClusterRun {
     pub figures: ClusterFigures,
     /// The host and port of its first endpoint.
     pub authority: Arc<str>,
+    /// Requests say themselves where they go; with this port, if they name none.
+    pub usual_port: Option<u16>,
+    pub tls: bool,
 }
 
 /// An HTTP listener.
 pub struct HttpRun {
     pub model: Arc<Http>,
-    pub hosts: Hosts,
+    hosts: Hosts,
+    /// As they were written, with the hosts of each.
+    chains: Vec<(Vec<HostPattern>, Hosts)>,
     /// Of the hosts, in their order.
     pub names: Vec<Arc<str>>,
     /// By host, by route.
     pub routes: Vec<Vec<RouteRun>>,
     /// For requests that come to no route.
     pub nowhere: RouteRun,
+    /// A route is for CONNECT.
+    pub tunnels: bool,
+}
+
+impl HttpRun {
+    /// The hosts for who has asked for this name in the TLS handshake: of the chain that names it most exactly.
+    pub fn hosts(&self, server_name: Option<&str>) -> Option<&Hosts> {
+        if self.chains.is_empty() {
+            return Some(&self.hosts);
+        }
+        let name = server_name.unwrap_or_default().to_ascii_lowercase();
+        let exactness = |names: &[HostPattern]| match names {
+            [] => Some(0),
+            names => names.iter().filter(|pattern| pattern.is_match(&name)).map(HostPattern::exactness).max(),
+        };
+        let fits = self.chains.iter().filter_map(|(names, hosts)| Some((exactness(names)?, hosts)));
+        // The first of equals.
+        fits.rev().max_by_key(|(exactness, _)| *exactness).map(|(_, hosts)| hosts)
+    }
 }
 
 /// A route.
@@ -81,17 +113,15 @@ pub fn build(config: &Config, events: &Arc<Events>, keep: &Keep<'_>) -> Result<S
         name: cluster.name.as_str().into(),
         figures: events.cluster(&cluster.name),
         authority: cluster.endpoints.first().map(authority).unwrap_or_default().into(),
+        usual_port: cluster.anywhere_but.as_ref().map(|_| if cluster.tls.is_some() { 443 } else { 80 }),
+        tls: cluster.tls.is_some(),
     });
-    let mut site = Site {
-        https: HashMap::new(),
-        streams: HashMap::new(),
-        clusters: clusters.collect(),
-        events: Arc::clone(events),
-    };
+    let mut site =
+        Site { https: Vec::new(), streams: HashMap::new(), clusters: clusters.collect(), events: Arc::clone(events) };
     for listener in &config.listeners {
         let name: Arc<str> = listener.name.as_str().into();
         match &listener.serve {
-            Serve::Http(http) => drop(site.https.insert(name, Arc::new(builder.http(http)))),
+            Serve::Http(http) => site.https.push((name, Arc::new(builder.http(http)))),
             Serve::Tcp(routes) => {
                 let found = routes.iter().filter_map(|route| Some((route.clone(), builder.cluster(&route.cluster)?)));
                 let found = found.collect();
@@ -132,10 +162,16 @@ impl Builder<'_> {
         let routes = routes.collect();
         HttpRun {
             model: Arc::clone(http),
-            hosts: Hosts::new(http),
+            hosts: Hosts::new(http, 0..http.hosts.len()),
+            chains: http
+                .chains
+                .iter()
+                .map(|chain| (chain.server_names.clone(), Hosts::new(http, chain.hosts.clone())))
+                .collect(),
             names: http.hosts.iter().map(|host| host.name.as_str().into()).collect(),
             routes,
             nowhere: self.nowhere(&http.access_logs),
+            tunnels: http.hosts.iter().flat_map(|host| &host.routes).any(|route| route.when.tunnel != Tunnel::Never),
         }
     }
 
@@ -202,6 +238,7 @@ fn settings(route: &Route, forward: Option<&Forward>) -> RouteSettings {
     RouteSettings {
         timeout: timeouts.total,
         read_timeout: timeouts.response,
+        answer_timeout: None,
         send_timeout: timeouts.send,
         retries: Retries {
             attempts: retry.times,

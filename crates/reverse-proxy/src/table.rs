@@ -1,11 +1,12 @@
 //! Finds the host for a name and the route for a path.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, ops::Range};
 
-use http1::RequestHead;
+use http1::{Form, RequestHead};
 
 use crate::{
-    config::{Choice, FieldPattern, Host, Http, Route, When},
+    config::{Choice, FieldPattern, Host, Http, Route, Tunnel, When},
+    egress,
     path::argument,
     pattern::{HostPattern, PathPattern},
 };
@@ -22,9 +23,10 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    pub fn new(http: &Http) -> Self {
+    /// `which`: places in [`Http::hosts`].
+    pub fn new(http: &Http, which: Range<usize>) -> Self {
         let mut hosts = Self { default: http.default_host, port_counts: http.port_counts, ..Self::default() };
-        for (at, host) in http.hosts.iter().enumerate() {
+        for (at, host) in http.hosts.iter().enumerate().filter(|(at, _)| which.contains(at)) {
             for pattern in &host.patterns {
                 match pattern {
                     HostPattern::Exact(name) => drop(hosts.exact.entry(name.clone()).or_insert(at)),
@@ -43,6 +45,11 @@ impl Hosts {
     /// `authority` in lower case, maybe with a port.
     pub fn find(&self, authority: &str) -> Option<usize> {
         let host = without_port(authority);
+        if let Some(host) = host.strip_suffix('.') {
+            // The root's name may be written or not (RFC 3986 section 3.2.2).
+            let port = &authority[host.len() + 1..];
+            return self.find(&format!("{host}{port}"));
+        }
         if self.port_counts {
             return self.named(authority).or(self.default);
         }
@@ -107,11 +114,29 @@ fn most_specific(routes: &[Route], path: &str, fits: impl Fn(&Route) -> bool) ->
 
 impl When {
     fn fits(&self, path: &str, head: &RequestHead) -> bool {
-        !self.internal
+        let is_tunnel = head.form == Form::Authority;
+        let form_fits = match self.tunnel {
+            Tunnel::Never => !is_tunnel,
+            Tunnel::Only => is_tunnel,
+            Tunnel::Too => true,
+        };
+        form_fits
+            && !self.internal
+            && self.leads_there(head)
             && self.path.is_match(path)
             && (self.methods.is_empty() || self.methods.iter().any(|method| method == head.method.as_str()))
             && self.headers.iter().all(|field| field.fits_header(head))
             && self.query.iter().all(|field| field.fits_query(head.query().unwrap_or_default()))
+    }
+}
+
+impl When {
+    fn leads_there(&self, head: &RequestHead) -> bool {
+        if self.destinations.is_empty() {
+            return true;
+        }
+        let place = egress::Place::of(head, 80).filter(|_| egress::asks_a_proxy(head));
+        place.is_some_and(|place| self.destinations.iter().any(|destination| destination.fits(&place)))
     }
 }
 

@@ -77,6 +77,9 @@ pub enum Variable {
     Status,
     BytesSent,
     BytesReceived,
+    /// With heads and framing.
+    WireSent,
+    WireReceived,
     /// Seconds with three digits, or milliseconds.
     Duration(Unit),
     UpstreamDuration(Unit),
@@ -140,6 +143,8 @@ impl Variable {
             Self::Status
             | Self::BytesSent
             | Self::BytesReceived
+            | Self::WireSent
+            | Self::WireReceived
             | Self::Duration(_)
             | Self::UpstreamDuration(_)
             | Self::UpstreamConnectDuration(_)
@@ -196,6 +201,8 @@ impl Variable {
             "status" => Self::Status,
             "bytes_sent" => Self::BytesSent,
             "bytes_received" => Self::BytesReceived,
+            "wire_sent" => Self::WireSent,
+            "wire_received" => Self::WireReceived,
             "duration" => Self::Duration(Unit::Seconds),
             "duration_ms" => Self::Duration(Unit::Milliseconds),
             "upstream_duration" => Self::UpstreamDuration(Unit::Seconds),
@@ -217,7 +224,7 @@ impl Variable {
 const NAMES: &str = "method, host, authority, scheme, protocol, target, path, raw_path, query, forwarded_for, \
 request_id, trace_id, user, client_address, client_port, peer_address, peer_port, local_address, local_port, tls_version, \
 tls_cipher, tls_server_name, client_subject, client_issuer, client_serial, client_fingerprint, client_uri, client_dns, \
-route, virtual_host, cluster, status, bytes_sent, bytes_received, duration, duration_ms, upstream_duration, \
+route, virtual_host, cluster, status, bytes_sent, bytes_received, wire_sent, wire_received, duration, duration_ms, upstream_duration, \
 upstream_duration_ms, upstream_address, upstream_status, upstream_attempts, flags, time, start_time, machine, connection, \
 header:NAME, response_header:NAME, query:NAME, cookie:NAME or the number or name of a capture";
 

@@ -16,7 +16,9 @@
     reason = "tests: the files are our own, threads end with the test, and a surprise must fail loudly"
 )]
 
+mod api;
 mod certificates;
+mod cluster;
 mod configmap;
 pub mod contract;
 pub mod elastic;
@@ -26,16 +28,21 @@ pub mod http;
 mod log;
 pub mod loki;
 mod openid;
+mod openid_key;
+mod redis;
 mod scratch;
 mod sidecar;
 mod start;
 mod vitals;
 
+pub use api::Api;
 pub use certificates::{Authority, Pair};
+pub use cluster::Cluster;
 pub use configmap::{ConfigMap, Kubelet};
 pub use hook::{HookServer, Reply, Request};
 pub use log::Line;
 pub use openid::OpenId;
+pub use redis::Redis;
 pub use rustix::process::Signal;
 pub use scratch::{TempDir, TinyDisk, best_of_3, eventually, free_port, other_address};
 pub use sidecar::{Sidecar, signal};

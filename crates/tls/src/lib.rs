@@ -21,6 +21,8 @@ mod explain;
 mod explain_client;
 mod hello;
 mod identity;
+#[cfg(any(test, fuzzing))]
+pub mod invariants;
 mod listed;
 mod pem;
 mod provider;

@@ -26,6 +26,11 @@ pub(crate) fn names(leaf: &CertificateDer<'_>) -> Option<Vec<String>> {
     Some(names.map(str::to_owned).collect())
 }
 
+/// The key of such a certificate, as it stands there.
+pub(crate) fn public_key(leaf: &CertificateDer<'_>) -> Option<Vec<u8>> {
+    Some(parsed(leaf)?.public_key().raw.to_vec())
+}
+
 fn parsed<'a>(leaf: &'a CertificateDer<'_>) -> Option<X509Certificate<'a>> {
     let (_, parsed) = X509Certificate::from_der(leaf).ok()?;
     (parsed.version() == X509Version::V1).then_some(parsed)

@@ -17,6 +17,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod users;
+mod visit;
 
 pub use guard::{Admission, Event, Guard};
 pub use inline::Inline;
@@ -24,3 +25,4 @@ pub use limit::Rate;
 pub use settings::{Settings, Tls};
 pub use stream::Stream;
 pub use users::{BadHash, Users};
+pub use visit::{basic, visit};

@@ -21,8 +21,8 @@ pub(super) enum Fate {
     Used,
     /// Without effect here, and why that does no harm: said once.
     Idle(&'static str),
-    /// What it asks for cannot be done: said, and that is the end.
-    Refused,
+    /// What it asks for cannot be done: said with why, or with what to do instead, and that is the end.
+    Never(&'static str),
 }
 
 impl Flag {

@@ -6,16 +6,34 @@ use common::{CommonArgs, Defaults, Failure, Usage, args::Listen, args::typed};
 
 use crate::config::Config;
 
+mod access;
 mod flag;
 mod flags;
+mod listen;
 mod providers;
 mod spoken;
+mod store;
 mod translate;
 mod words;
 
 use spoken::Spoken;
 
 pub const NAMES: [&str; 1] = ["oauth2-proxy"];
+
+/// Nobody runs it without one of these, and we have none of them.
+const THEIRS: [&str; 8] = [
+    "client-id",
+    "cookie-secret",
+    "email-domain",
+    "http-address",
+    "https-address",
+    "oidc-issuer-url",
+    "provider",
+    "reverse-proxy",
+];
+/// What a command line is made of, one word a line: for tests that make many.
+#[cfg(test)]
+pub(crate) const PIECES: &str = "(--?(provider|upstream|cookie-(secret|name|domain|expire|samesite)|email-domain|skip-auth-route|whitelist-domain|client-id|http-address|trusted-ip)(=| |\n)(oidc|static://200|http://x/|:1|1h|\\*|\\(|[a-z/:.*]{0,6})\n){0,6}";
 
 /// A command line of the peer, with the variables that were there.
 #[derive(Debug)]
@@ -32,12 +50,24 @@ pub fn called_as(argv: &[OsString]) -> Option<Vec<OsString>> {
     if program.is_some_and(|program| is_peer(&program)) {
         return Some(argv.get(1..).unwrap_or_default().to_vec());
     }
+    if argv.len() == 1 && std::env::vars_os().any(|(name, _)| name.to_string_lossy().starts_with(spoken::PREFIX)) {
+        return Some(Vec::new());
+    }
     let first = argv.get(1)?.to_string_lossy();
     if is_peer(&first) || first.strip_prefix("--dialect=").is_some_and(is_peer) {
         return Some(argv[2..].to_vec());
     }
-    let named = first == "--dialect" && argv.get(2).is_some_and(|name| is_peer(&name.to_string_lossy()));
-    named.then(|| argv[3..].to_vec())
+    if first == "--dialect" && argv.get(2).is_some_and(|name| is_peer(&name.to_string_lossy())) {
+        return Some(argv[3..].to_vec());
+    }
+    argv[1..].iter().any(is_theirs).then(|| argv[1..].to_vec())
+}
+
+/// A manifest in which only the image has changed has flags, and no name that says whose they are.
+fn is_theirs(word: &OsString) -> bool {
+    let word = word.to_string_lossy();
+    let name = word.split('=').next().unwrap_or_default();
+    name.strip_prefix("--").is_some_and(|name| THEIRS.contains(&name))
 }
 
 /// Only our own variables: the flags are all the peer's.
@@ -78,6 +108,11 @@ impl Dialect {
         common.admin_flag = Some("--metrics-address");
         common.check_config |= said.is_test;
         Ok((common, dialect))
+    }
+
+    /// These words and no variables.
+    pub(crate) fn of(words: &[String]) -> Self {
+        Self { argv: words.to_vec(), environment: BTreeMap::new() }
     }
 
     fn spoken(&self, with_file: bool) -> Result<Spoken, Vec<String>> {

@@ -3,14 +3,17 @@
 use std::{path::PathBuf, sync::Arc};
 
 use http_client::SecretSource;
-use oidc::{Endpoints, GithubRules, Kind, Pkce, Settings};
+use oidc::{Endpoints, Pkce, Settings};
 use tls::{ClientTls, Roots};
 use values::Secret;
 
 use super::spoken::Spoken;
-use crate::config::{ClaimNames, Provider, RoleClaims};
+use crate::{
+    config::{ClaimNames, Provider},
+    known::{Known, More},
+};
 
-const KNOWN: &str = "expected google, oidc, keycloak-oidc, github, gitlab, azure, entra-id or adfs";
+const KNOWN: &str = "expected adfs, azure, entra-id, gitea, github, gitlab, google, keycloak-oidc or oidc";
 
 pub(super) fn tls(said: &Spoken, problems: &mut Vec<String>) -> Arc<ClientTls> {
     let files = said.list("provider-ca-file");
@@ -52,7 +55,9 @@ pub(super) fn provider(said: &Spoken, problems: &mut Vec<String>) -> Option<Prov
             token: said.said("redeem-url"),
             jwks: said.said("oidc-jwks-url"),
             userinfo: said.said("profile-url"),
+            end_session: None,
         },
+        algorithms: said.list("oidc-enabled-signing-alg"),
         ..Settings::new(issuer.clone().unwrap_or_default(), client_id)
     };
     if said.is_said("oidc-audience-claim") {
@@ -67,7 +72,7 @@ pub(super) fn provider(said: &Spoken, problems: &mut Vec<String>) -> Option<Prov
             Pkce::Always
         }
     };
-    for (flag, parameter) in [("prompt", "prompt"), ("acr-values", "acr_values")] {
+    for (flag, parameter) in [("prompt", "prompt"), ("acr-values", "acr_values"), ("resource", "resource")] {
         settings.parameters.extend(said.said(flag).map(|value| (parameter.to_owned(), value)));
     }
     let mut claims = ClaimNames {
@@ -83,7 +88,21 @@ pub(super) fn provider(said: &Spoken, problems: &mut Vec<String>) -> Option<Prov
             *claim = name.into();
         }
     }
-    let title = particulars(&name, said, &mut settings, &mut claims, problems)?;
+    let by_form = match said.text("auth-request-response-mode") {
+        "" | "query" => false,
+        "form_post" => {
+            settings.parameters.push(("response_mode".into(), "form_post".into()));
+            true
+        }
+        other => {
+            let place = said.place("auth-request-response-mode");
+            problems.push(format!("{place} \"{other}\": expected query or form_post"));
+            false
+        }
+    };
+    let known = known(&name, said, problems)?;
+    settle(known, said, &mut settings, &mut claims, problems);
+    let title = known.title();
     if let Some(scope) = said.said("scope") {
         settings.scopes = scope.split_whitespace().map(str::to_owned).collect();
     }
@@ -99,6 +118,9 @@ pub(super) fn provider(said: &Spoken, problems: &mut Vec<String>) -> Option<Prov
         settings,
         claims,
         unverified_email: said.truth("insecure-oidc-allow-unverified-email"),
+        allow: None,
+        sign_out_url: said.said("backend-logout-url"),
+        by_form,
     })
 }
 
@@ -119,83 +141,81 @@ fn secret(said: &Spoken, problems: &mut Vec<String>) -> Option<SecretSource> {
     }
 }
 
-/// What a provider's name says beside what was said. The title of its button.
-fn particulars(
-    name: &str,
-    said: &Spoken,
-    settings: &mut Settings,
-    claims: &mut ClaimNames,
-    problems: &mut Vec<String>,
-) -> Option<&'static str> {
-    let fill = |place: &mut Option<String>, address: &str| {
-        place.get_or_insert_with(|| address.to_owned());
-    };
-    let issuer_is_said = said.is_said("oidc-issuer-url");
-    let mut needs_issuer = || {
-        if !issuer_is_said {
-            problems.push(format!("--oidc-issuer-url: required by --provider={name}"));
+/// Providers that the peer knows and that are none here, and what to do instead.
+const OTHERS: [(&str, &str); 10] = [
+    ("bitbucket", "its API for teams is gone"),
+    ("cidaas", "use --provider=oidc with its issuer"),
+    ("digitalocean", "it says of nobody whether the address was verified in a way that can be checked"),
+    ("facebook", "its addresses are not verified"),
+    ("keycloak", "use --provider=keycloak-oidc with the issuer of the realm"),
+    ("linkedin", "use --provider=oidc with --oidc-issuer-url=https://www.linkedin.com/oauth"),
+    ("login.gov", "it asks for a proof by a key of one's own, which is not there"),
+    ("nextcloud", "use --provider=oidc with its app for OpenID Connect"),
+    ("oauth2", "use --provider=oidc"),
+    ("srht", "its API speaks GraphQL, which nobody does here"),
+];
+
+fn known(name: &str, said: &Spoken, problems: &mut Vec<String>) -> Option<Known> {
+    let place = || format!("{} \"{name}\"", said.place("provider"));
+    if let Some((_, why)) = OTHERS.iter().find(|(known, _)| *known == name) {
+        problems.push(format!("{}: not supported by auth-proxy: {why}", place()));
+        return None;
+    }
+    // The peer has fewer names for them than we have.
+    let known = name.parse().ok().filter(|_| !matches!(name, "openid" | "keycloak"));
+    if known.is_none() {
+        problems.push(format!("{}: {KNOWN}", place()));
+    }
+    known
+}
+
+fn settle(known: Known, said: &Spoken, settings: &mut Settings, claims: &mut ClaimNames, problems: &mut Vec<String>) {
+    let name = said.text("provider");
+    if known.needs_issuer() && !said.is_said("oidc-issuer-url") {
+        problems.push(format!("--oidc-issuer-url: required by --provider={name}"));
+    }
+    let is_hub = matches!(known, Known::Github | Known::Gitea);
+    let only = |flags: &[&str], provider: &str, fits: bool, problems: &mut Vec<String>| {
+        for flag in flags.iter().filter(|flag| !fits && said.is_said(flag)) {
+            problems.push(format!("{}: expected --provider={provider}", said.place(flag)));
         }
     };
-    Some(match name {
-        "oidc" => {
-            needs_issuer();
-            "OpenID Connect"
-        }
-        "keycloak-oidc" => {
-            needs_issuer();
-            claims.roles = Some(RoleClaims { realm: "realm_access.roles".into(), clients: "resource_access".into() });
-            "Keycloak"
-        }
-        "adfs" => {
-            needs_issuer();
-            "ADFS"
-        }
-        "google" => {
-            // All that discovery would say has not changed in years: nobody has to be asked.
-            settings.issuer = "https://accounts.google.com".into();
-            settings.discover = false;
-            fill(&mut settings.endpoints.authorization, "https://accounts.google.com/o/oauth2/v2/auth");
-            fill(&mut settings.endpoints.token, "https://oauth2.googleapis.com/token");
-            fill(&mut settings.endpoints.jwks, "https://www.googleapis.com/oauth2/v3/certs");
-            fill(&mut settings.endpoints.userinfo, "https://openidconnect.googleapis.com/v1/userinfo");
-            settings.parameters.push(("access_type".into(), "offline".into()));
-            if !said.is_said("prompt") {
-                settings.parameters.push(("approval_prompt".into(), said.text("approval-prompt").into()));
-            }
-            "Google"
-        }
-        "gitlab" => {
-            if !issuer_is_said {
-                settings.issuer = "https://gitlab.com".into();
-            }
-            settings.scopes = ["openid", "email"].map(str::to_owned).to_vec();
-            "GitLab"
-        }
-        "azure" | "entra-id" => {
-            let tenant = said.text("azure-tenant");
-            match tenant {
-                _ if issuer_is_said => {}
-                "common" | "organizations" | "consumers" => problems.push(format!(
-                    "--oidc-issuer-url: required by --provider={name} (or the id of one tenant in --azure-tenant)"
-                )),
-                tenant => settings.issuer = format!("https://login.microsoftonline.com/{tenant}/v2.0"),
-            }
-            "Microsoft Entra ID"
-        }
-        "github" => {
-            let api = said.said("validate-url").unwrap_or_else(|| "https://api.github.com".into());
-            settings.kind = Kind::Github(GithubRules { api, groups: true });
-            settings.issuer = "https://github.com/login/oauth".into();
-            settings.discover = false;
-            settings.scopes = ["user:email", "read:org"].map(str::to_owned).to_vec();
-            fill(&mut settings.endpoints.authorization, "https://github.com/login/oauth/authorize");
-            fill(&mut settings.endpoints.token, "https://github.com/login/oauth/access_token");
-            claims.user = "preferred_username".into();
-            "GitHub"
-        }
-        _ => {
-            problems.push(format!("{} \"{name}\": {KNOWN}", said.place("provider")));
-            return None;
-        }
-    })
+    only(&["github-repo", "github-token"], "github", is_hub, problems);
+    let google = ["google-group", "google-admin-email", "google-service-account-json"];
+    only(&google, "google", known == Known::Google, problems);
+    only(&["gitlab-project"], "gitlab", known == Known::Gitlab, problems);
+    only(&["entra-id-allowed-tenant"], "entra-id", known == Known::Entra, problems);
+    if said.is_said("github-token") && !said.is_said("github-repo") {
+        problems.push("--github-token: expected --github-repo with it".into());
+    }
+    // Theirs is the address of one question; what we need is the beginning of all.
+    let api = said.said("validate-url").filter(|_| is_hub).map(|address| {
+        let address = address.trim_end_matches('/');
+        address.strip_suffix("/user/emails").or_else(|| address.strip_suffix("/user")).unwrap_or(address).to_owned()
+    });
+    if is_hub {
+        settings.issuer = String::new();
+    }
+    let more = More {
+        api,
+        tenant: said.said("azure-tenant"),
+        tenants: said.list("entra-id-allowed-tenant"),
+        repositories: said.said("github-repo").into_iter().collect(),
+        token: said.said("github-token").map(|token| SecretSource::Value(Secret::new(token))),
+        projects: said.list("gitlab-project"),
+        groups: said.list("google-group"),
+        account: said.said("google-service-account-json").map(|file| SecretSource::File(file.into())),
+        admin: said.said("google-admin-email"),
+    };
+    if let Err(why) = known.settle(settings, claims, &more) {
+        let hint = match known {
+            Known::Github | Known::Gitea => ": --login-url, --redeem-url and --validate-url",
+            Known::Google => ": --google-service-account-json and --google-admin-email",
+            _ => "",
+        };
+        problems.push(format!("--provider={name}: {why}{hint}"));
+    }
+    if known == Known::Google && !said.is_said("prompt") {
+        settings.parameters.push(("approval_prompt".into(), said.text("approval-prompt").into()));
+    }
 }

@@ -28,7 +28,7 @@ pub(super) fn help() -> String {
         let fate = match flag.fate {
             Fate::Used => String::new(),
             Fate::Idle(why) => format!("  without effect: {why}"),
-            Fate::Refused => "  not supported".into(),
+            Fate::Never(why) => format!("  not supported: {why}"),
         };
         text.push_str(&format!("  --{}{fate}\n", flag.name));
     }
@@ -169,7 +169,12 @@ impl Spoken {
                 || said == flag.default
                 || (flag.kind == Kind::Bool && truth(&said) == truth(flag.default));
             match flag.fate {
-                Fate::Refused if !is_default => problems.push(format!("{place}: not supported by auth-proxy")),
+                Fate::Never(why) if !is_default => {
+                    problems.push(format!("{place}: not supported by auth-proxy: {why}"));
+                }
+                Fate::Never(why) if !is_default => {
+                    problems.push(format!("{place}: not supported by auth-proxy: {why}"));
+                }
                 Fate::Idle(why) if !is_default => drop(idle.insert(format!("{place}: without effect: {why}"))),
                 _ => {}
             }
@@ -179,6 +184,10 @@ impl Spoken {
 
     pub(super) fn is_said(&self, name: &str) -> bool {
         self.values.get(name).is_some_and(|(values, _)| values.iter().any(|value| !value.is_empty()))
+    }
+
+    pub(super) fn truth_or_said(&self, name: &str) -> bool {
+        self.is_said(name) && !matches!(self.text(name), "false" | "0")
     }
 
     /// What was said, or the default.

@@ -1,15 +1,21 @@
 //! From what was said to what is meant.
 
-use std::{collections::HashSet, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use tls::ClientTls;
-use values::{ListenAddr, Secret};
+use values::Secret;
 
-use super::{providers, spoken::Spoken, words};
+use super::{access, listen, providers, spoken::Spoken, store, words};
 use crate::{
-    config::{Bearer, Bypass, Config, Front, Pages, Passwords, Paths, Sessions, Tell},
+    config::{Bearer, Bypass, Config, Front, Logo, Pages, Passwords, Paths, Sessions, SignOut, Tell},
     cookie::{CookieRules, SameSite},
+    listen::Listener,
     rules::Rules,
     seal::Sealer,
 };
@@ -27,6 +33,10 @@ pub(super) fn config(said: &Spoken) -> Result<Config, Vec<String>> {
         ..ClientTls::default()
     });
     let upstreams = upstreams(said, &tls, &mut problems);
+    if tls.dangerously_skip_verification {
+        let why = "whoever is on the way to an upstream can read and change all";
+        notes.push(format!("--ssl-upstream-insecure-skip-verify: no certificate is verified: {why}"));
+    }
     let sealer = sealer(said, &mut problems);
     let cookie = cookie(said, &mut problems);
     let sessions = Sessions {
@@ -35,9 +45,8 @@ pub(super) fn config(said: &Spoken) -> Result<Config, Vec<String>> {
         login: duration(said, "cookie-csrf-expire", &mut problems),
         minimal: said.truth("session-cookie-minimal"),
     };
-    if said.text("session-store-type") != "cookie" {
-        problems.push(format!("{}: only \"cookie\" is supported by auth-proxy", said.place("session-store-type")));
-    }
+    let store = store::store(said, &mut problems);
+    let pages = pages(said, &mut problems);
     if sessions.refresh >= sessions.lifetime && !sessions.refresh.is_zero() {
         problems.push("--cookie-refresh: expected less than --cookie-expire".into());
     }
@@ -50,11 +59,11 @@ pub(super) fn config(said: &Spoken) -> Result<Config, Vec<String>> {
         shown: said.truth("display-htpasswd-form"),
     });
     let front = front(said, &mut notes, &mut problems);
-    let address = words::listen(said.text("http-address"));
-    let listen = address.unwrap_or_else(|why| {
-        problems.push(format!("{} \"{}\": {why}", said.place("http-address"), said.text("http-address")));
-        ListenAddr::Any(0)
-    });
+    let (listeners, force_https) = listen::listeners(said, &mut problems);
+    let policy = access::policy(said, &mut problems);
+    let mut files: Vec<PathBuf> = listeners.iter().flat_map(Listener::files).collect();
+    let lists = ["authenticated-emails-file", "cookie-secret-file"].into_iter();
+    files.extend(lists.filter_map(|name| said.said(name)).map(PathBuf::from));
     let redirect_url = redirect_url(said, &mut problems);
     for domain in said.list("whitelist-domain").iter().filter(|domain| domain.contains('/')) {
         problems.push(format!("{} \"{domain}\": expected a domain", said.place("whitelist-domain")));
@@ -65,29 +74,58 @@ pub(super) fn config(said: &Spoken) -> Result<Config, Vec<String>> {
     }
     let (Some(sealer), Some(provider), true) = (sealer, provider, problems.is_empty()) else { return Err(problems) };
     Ok(Config {
-        listen,
+        listeners,
+        force_https,
         providers: vec![provider],
         upstreams,
         cookie,
         sealer: Arc::new(sealer),
         sessions,
+        store,
         rules,
         bypass,
         bearer,
         passwords,
         tell: tell(said),
         front,
-        paths: Paths { prefix, ping: said.text("ping-path").into(), ready: said.text("ready-path").into() },
-        pages: Pages {
-            banner: said.said("banner").filter(|text| text != "-"),
-            footer: said.said("footer").filter(|text| text != "-"),
-            skip_button: said.truth("skip-provider-button"),
-            debug: said.truth("show-debug-on-error"),
+        paths: Paths {
+            prefix,
+            ping: said.text("ping-path").into(),
+            ready: said.text("ready-path").into(),
+            probes: access::probes(said, &mut notes),
         },
+        pages,
+        sign_out: SignOut::default(),
         redirect_url,
         redirect_hosts: said.list("whitelist-domain"),
+        keys: None,
+        kubernetes: None,
+        policy,
+        audit: access::audit(said),
+        files,
         notes,
     })
+}
+
+fn pages(said: &Spoken, problems: &mut Vec<String>) -> Pages {
+    let logo = said.said("custom-sign-in-logo").filter(|text| text != "-");
+    let logo = logo.and_then(|file| {
+        let read = if file.contains("://") {
+            Err("expected a file: pages load nothing from elsewhere".to_owned())
+        } else {
+            Logo::read(Path::new(&file))
+        };
+        read.map_err(|why| problems.push(format!("{}: {why}", said.place("custom-sign-in-logo")))).ok()
+    });
+    Pages {
+        name: None,
+        text: None,
+        logo,
+        banner: said.said("banner").filter(|text| text != "-"),
+        footer: said.said("footer").filter(|text| text != "-"),
+        skip_button: said.truth("skip-provider-button"),
+        debug: said.truth("show-debug-on-error"),
+    }
 }
 
 fn duration(said: &Spoken, name: &str, problems: &mut Vec<String>) -> Duration {
@@ -159,8 +197,12 @@ fn cookie(said: &Spoken, problems: &mut Vec<String>) -> CookieRules {
         secure: said.truth("cookie-secure"),
         http_only: said.truth("cookie-httponly"),
         same_site: own,
-        // A strict one would not come back from the provider.
-        login_same_site: if login == SameSite::Strict { SameSite::Lax } else { login },
+        // A strict one would not come back from the provider, and with a form that another site posts only this one does.
+        login_same_site: match (said.text("auth-request-response-mode"), login) {
+            ("form_post", _) => SameSite::None,
+            (_, SameSite::Strict) => SameSite::Lax,
+            (_, login) => login,
+        },
     };
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     if rules.name.is_empty() || rules.name.len() > 64 || !rules.name.bytes().all(is_token) {
@@ -171,6 +213,9 @@ fn cookie(said: &Spoken, problems: &mut Vec<String>) -> CookieRules {
     }
     if rules.name.starts_with("__Secure-") && !rules.secure {
         problems.push("--cookie-name: __Secure- asks for --cookie-secure".into());
+    }
+    if rules.login_same_site == SameSite::None && !rules.secure {
+        problems.push("--auth-request-response-mode, --cookie-csrf-samesite: none asks for --cookie-secure".into());
     }
     if own == SameSite::None && !rules.secure {
         problems.push("--cookie-samesite: none asks for --cookie-secure, browsers drop it otherwise".into());
@@ -204,6 +249,7 @@ fn rules(said: &Spoken, problems: &mut Vec<String>) -> Rules {
     let mut groups = said.list("allowed-group");
     groups.extend(said.list("keycloak-group"));
     groups.extend(said.list("gitlab-group"));
+    groups.extend(said.list("google-group"));
     groups.extend(said.list("allowed-role").iter().map(|role| format!("role:{role}")));
     if !said.list("allowed-role").is_empty() && said.text("provider") != "keycloak-oidc" {
         problems.push("--allowed-role: expected --provider=keycloak-oidc, the others have no roles".into());
@@ -224,16 +270,25 @@ fn rules(said: &Spoken, problems: &mut Vec<String>) -> Rules {
         groups.push(org);
     }
     for name in ["github-org", "github-team", "github-user"] {
-        if said.is_said(name) && said.text("provider") != "github" {
+        if said.is_said(name) && !matches!(said.text("provider"), "github" | "gitea") {
             problems.push(format!("{}: expected --provider=github", said.place(name)));
         }
     }
+    // The peer asks for the repository only where no organisation is asked for.
+    if let Some(repository) = said.said("github-repo").filter(|_| !said.is_said("github-org")) {
+        groups.push(format!("repo:{}", repository.to_lowercase()));
+    }
+    groups.extend(
+        said.list("gitlab-project")
+            .iter()
+            .map(|project| format!("project:{}", project.split_once('=').map_or(&**project, |(name, _)| name))),
+    );
     let users: HashSet<String> = said.list("github-user").into_iter().collect();
     if !users.is_empty() && groups.is_empty() {
         // Nobody but those: a group that nobody is in.
         groups.push(String::new());
     }
-    Rules { domains, emails, users, groups, routes: Vec::new() }
+    Rules { domains, emails, users, groups, ..Rules::default() }
 }
 
 fn networks(said: &Spoken, name: &str, problems: &mut Vec<String>) -> Vec<IpNet> {
@@ -300,15 +355,18 @@ fn bearer(said: &Spoken, tls: Option<&Arc<ClientTls>>, problems: &mut Vec<String
 }
 
 fn tell(said: &Spoken) -> Tell {
-    let basic = said.said("basic-auth-password").filter(|_| said.truth("pass-basic-auth"));
+    let password = said.said("basic-auth-password").map(Secret::new);
     Tell {
         user: said.truth("pass-user-headers") || said.truth("pass-basic-auth"),
         access_token: said.truth("pass-access-token"),
         authorization: said.truth("pass-authorization-header"),
-        basic: basic.map(Secret::new),
+        basic: password.clone().filter(|_| said.truth("pass-basic-auth")),
+        answer_basic: password.filter(|_| said.truth("set-basic-auth")),
         email_as_user: said.truth("prefer-email-to-user"),
         answer_user: said.truth("set-xauthrequest"),
         answer_authorization: said.truth("set-authorization-header"),
+        answer_clients: true,
+        signed: None,
         strip: said.truth("skip-auth-strip-headers"),
     }
 }

@@ -10,25 +10,18 @@ use http_proxy::Address;
 use regex::Regex;
 use tls::ClientTls;
 use url::Url;
-use values::{ListenAddr, Span};
+use values::Span;
 
-use crate::config::{Route, To, Upstream};
+use crate::{
+    config::{Route, To, Upstream},
+    files::Files,
+};
 
 pub(super) fn duration(text: &str) -> Result<Duration, &'static str> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
     text.parse().map(|Span(span)| span).map_err(|_| "expected a duration such as 168h or 1h30m")
-}
-
-pub(super) fn listen(text: &str) -> Result<ListenAddr, String> {
-    if text.to_ascii_lowercase().starts_with("fd:") {
-        return Err("sockets that are handed over are not supported".into());
-    }
-    // `unix:///run/x.sock,mode=0660`: whoever may open the folder may use it.
-    let text = text.split(",mode=").next().unwrap_or_default();
-    let bare = text.strip_prefix("http://").or_else(|| text.strip_prefix("HTTP://")).unwrap_or(text);
-    bare.trim_end_matches('/').parse()
 }
 
 /// `regex`, `METHOD=regex`, `METHOD!=regex`.
@@ -74,7 +67,7 @@ pub(super) struct Common {
 
 pub(super) fn upstream(text: &str, common: &Common) -> Result<Upstream, String> {
     const EXPECTED: &str =
-        "expected http://host:port/path/, https://..., unix:///socket, static://status or file:///dev/null";
+        "expected http://host:port/path/, https://..., unix:///socket, static://status or file:///folder#/path/";
     let made = |path: &str, to: To| Upstream {
         path: if path.is_empty() { "/".into() } else { path.to_owned() },
         to,
@@ -93,11 +86,14 @@ pub(super) fn upstream(text: &str, common: &Common) -> Result<Upstream, String> 
         return Ok(made(path, To::App { address, host: "localhost".into(), tls: None }));
     }
     if let Some(rest) = text.strip_prefix("file://") {
-        // Who has nothing behind it says so like this.
-        let (file, path) = rest.split_once('#').unwrap_or((rest, "/"));
+        // Without a fragment it is at its own path.
+        let (file, path) = rest.split_once('#').unwrap_or((rest, rest));
+        let path = format!("/{}/", path.trim_matches('/')).replace("//", "/");
         return match file.trim_end_matches('/') {
-            "/dev/null" => Ok(made(path, To::Status(404))),
-            _ => Err("files are not served; put them behind a web server".into()),
+            // Who has nothing behind it says so like this.
+            "/dev/null" => Ok(made("/", To::Status(404))),
+            root if root.starts_with('/') => Ok(made(&path, To::Files(Files { root: root.into(), dot_files: false }))),
+            _ => Err(EXPECTED.into()),
         };
     }
     let url = Url::parse(text).map_err(|_| EXPECTED)?;

@@ -9,7 +9,7 @@ use std::{
 
 use super::{Doing, Sidecar};
 use crate::{
-    board::{Event, Fact, Kind, Wire},
+    board::{Control, Event, Fact, Kind, Plot, Wire},
     configmap::ConfigMap,
     greeting::Greeting,
     journal::Line,
@@ -81,6 +81,16 @@ impl ConfigReloader {
         })
     }
 
+    /// Swaps in what somebody has typed, whatever that is.
+    fn write(&self, typed: &str) -> Result<u64, String> {
+        self.with(|inner| {
+            inner.version += 1;
+            let line: String = typed.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+            inner.swap(format!("version = {}\ngreeting = {line}\n", inner.version))?;
+            Ok(inner.version)
+        })
+    }
+
     /// Swaps in one with a mistake.
     fn blunder(&self) -> Result<u64, String> {
         self.with(|inner| {
@@ -141,11 +151,7 @@ impl Sidecar for ConfigReloader {
         if line.is(APP, "reloaded") && line.field("version") == Some(version.to_string()) {
             let ms = milliseconds(swapped, line.at);
             self.with(|inner| inner.told = version);
-            pod.board.sidecar(NAME, |view| {
-                (view.plot.name, view.plot.unit, view.plot.note) =
-                    ("from swap to told", "ms", "up to 100 of it to settle");
-                view.plot.push(ms);
-            });
+            pod.board.sidecar(NAME, |view| view.plot.push(ms));
             let greeting = line.field("greeting").unwrap_or_default();
             let text = format!("says “{greeting}” (version {version}), {ms:.0} ms after the swap");
             return Some(Event::new(APP, Kind::Good, &[TELL, READ], text));
@@ -166,6 +172,40 @@ impl Sidecar for ConfigReloader {
             Fact::new("reloads", count("reloads_total", "result=\"success\"")),
             Fact::new("failed checks", count("failures_total", "stage=\"check\"")),
         ]
+    }
+
+    fn times_of(&self) -> Plot {
+        Plot { note: "10 of it to settle", ..Plot::named("from swap to told", "ms") }
+    }
+
+    fn controls(&self) -> Vec<Control> {
+        vec![
+            Control { action: "greet", label: "Save", input: Some("greeting") },
+            Control::button("blunder", "Save a mistake"),
+            Control::button("repeat", "Save the same bytes"),
+        ]
+    }
+
+    fn press<'a>(&'a self, pod: &'a Pod, action: &'a str, typed: &'a str) -> Doing<'a, Result<(), String>> {
+        Box::pin(async move {
+            let text = match action {
+                "greet" => format!("save version {} of the ConfigMap", self.write(typed)?),
+                "blunder" => format!("save version {}, with a mistake", self.blunder()?),
+                _ => {
+                    self.repeat()?;
+                    "save what is there already".to_owned()
+                }
+            };
+            pod.board.happened(Event::new("you", Kind::Change, &[OUTSIDE], text));
+            Ok(())
+        })
+    }
+
+    fn afterwards(&self, pod: &Pod, _asked: Instant) -> Result<Option<String>, String> {
+        let lines = pod.journal.last(APP, usize::MAX);
+        let told = lines.iter().rev().find(|line| line.message == "reloaded").and_then(|line| line.field("version"));
+        // The one that it has started with, if nothing came after it.
+        Ok(Some(format!("version {} is what the app was told last", told.unwrap_or("1".into()))))
     }
 
     fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<(), String>> {

@@ -11,7 +11,7 @@ use std::{
 use super::{Doing, Sidecar};
 use crate::{
     app,
-    board::{Event, Fact, Kind, Wire},
+    board::{Control, Event, Fact, Kind, Link, Plot, Wire},
     elastic::{Elastic, LATENCIES, Mood},
     journal::Line,
     logs::Logs,
@@ -31,6 +31,8 @@ const PACE: Duration = Duration::from_millis(50);
 const VISITS_A_SECOND: u64 = 20;
 /// Long enough for a line to arrive, with a retry in between.
 const SOON: Duration = Duration::from_secs(3);
+/// Lines of a burst.
+const BURST: u64 = 5000;
 /// Visitors of each act of the script.
 const CROWD: u64 = 25;
 
@@ -46,8 +48,6 @@ struct Shown {
     visits: u64,
     /// Lines, as the app counts them.
     written: u64,
-    before: Option<(Instant, f64)>,
-    lines_a_second: f64,
 }
 
 impl LogShipper {
@@ -97,7 +97,19 @@ impl LogShipper {
         Ok(written)
     }
 
+    /// The app writes much at once; nobody waits for that.
+    async fn burst(&self, pod: &Pod) -> Result<(), String> {
+        let begun = Instant::now();
+        pod.app(&format!("{}?lines={BURST}", app::BURST)).await?;
+        self.all_arrive(pod, "after a burst").await?;
+        let text = format!("{BURST} more lines: all of them are there after {} ms", begun.elapsed().as_millis());
+        pod.board.happened(Event::new(ELASTIC, Kind::Good, &[WRITE, READ, SHIP], text));
+        Ok(())
+    }
+
     async fn rotate(&self, pod: &Pod) -> Result<(), String> {
+        let text = "moves app.log and access.log away, then tells the app";
+        pod.board.happened(Event::new("logrotate", Kind::Change, &[WRITE], text));
         let mark = pod.journal.mark();
         self.logs.rotate()?;
         // What is written now is still for the old files.
@@ -119,16 +131,10 @@ impl LogShipper {
     /// Once a second of the scene. Its arguments are what the index had refused and had a second ago.
     async fn tell(&self, pod: &Pod, refused: u64, second: u64) -> Result<u64, String> {
         self.written(pod).await?;
-        let (now_refused, count, p50) = {
+        let (now_refused, count) = {
             let index = self.elastic.index();
-            (index.refused, index.count, index.latency(0.5, VISITS_A_SECOND as usize))
+            (index.refused, index.count)
         };
-        if let Some(p50) = p50 {
-            pod.board.sidecar(NAME, |view| {
-                (view.plot.name, view.plot.unit, view.plot.note) = ("from written to acknowledged", "ms", "median");
-                view.plot.push(p50);
-            });
-        }
         if now_refused > refused {
             let text = format!("answers 429 for {} of a batch: nothing else comes again", now_refused - refused);
             pod.board.happened(Event::new(ELASTIC, Kind::Refused, &[SHIP], text));
@@ -174,25 +180,53 @@ impl Sidecar for LogShipper {
 
     fn facts(&self, metrics: &Metrics) -> Vec<Fact> {
         let of = |name: &str| metrics.sum(&format!("log_shipper_{name}"), "").unwrap_or_default();
-        let acknowledged = of("records_total");
-        let latency =
-            |share| self.elastic.index().latency(share, LATENCIES).map_or("-".into(), |ms| format!("{ms:.0}"));
-        let (p50, p99) = (latency(0.5), latency(0.99));
-        self.with(|shown| {
-            let now = Instant::now();
-            if let Some((then, before)) = shown.before.replace((now, acknowledged)) {
-                shown.lines_a_second = (acknowledged - before) / (now - then).as_secs_f64().max(0.1);
+        // The app was asked a moment before.
+        let (written, arrived) = (self.with(|shown| shown.written), self.elastic.index().count);
+        vec![
+            Fact::new("written", format!("{} lines", written.max(arrived))),
+            Fact::new("arrived, each once", format!("{arrived} lines")),
+            Fact::new("backlog", format!("{} bytes", of("backlog_bytes"))),
+            Fact::new("retries", of("retries_total").to_string()),
+        ]
+    }
+
+    fn work(&self, metrics: &Metrics) -> Option<(Plot, f64)> {
+        Some((Plot::named("lines", "/s"), metrics.sum("log_shipper_records_total", "")?))
+    }
+
+    fn times_of(&self) -> Plot {
+        Plot::named("from written to acknowledged", "ms")
+    }
+
+    fn times(&self, _pod: &Pod) -> Option<(f64, f64)> {
+        let index = self.elastic.index();
+        let of_late = 10 * VISITS_A_SECOND as usize;
+        index.latency(0.5, of_late).zip(index.latency(0.99, of_late))
+    }
+
+    fn controls(&self) -> Vec<Control> {
+        vec![
+            Control::button("burst", "Write 5,000 lines"),
+            Control::button("rotate", "Rotate the logs"),
+            Control::button("busy", "Answer 429"),
+        ]
+    }
+
+    fn press<'a>(&'a self, pod: &'a Pod, action: &'a str, _typed: &'a str) -> Doing<'a, Result<(), String>> {
+        Box::pin(async move {
+            match action {
+                "burst" => self.burst(pod).await,
+                "rotate" => self.rotate(pod).await,
+                _ => {
+                    self.elastic.feels(Mood::Busy);
+                    Ok(())
+                }
             }
-            vec![
-                // The app was asked a moment before.
-                Fact::new("written", format!("{} lines", acknowledged.max(shown.written as f64))),
-                Fact::new("acknowledged", format!("{acknowledged} lines")),
-                Fact::new("backlog", format!("{} bytes", of("backlog_bytes"))),
-                Fact::new("rate", format!("{:.0} lines/s", shown.lines_a_second)),
-                Fact::new("latency p50, p99", format!("{p50}, {p99} ms")),
-                Fact::new("retries", of("retries_total").to_string()),
-            ]
         })
+    }
+
+    fn link(&self) -> Option<Link> {
+        Some(Link { label: "what has arrived", url: format!("http://{}/", self.elastic.addr) })
     }
 
     fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<(), String>> {
@@ -208,11 +242,7 @@ impl Sidecar for LogShipper {
                 let second = tick / VISITS_A_SECOND;
                 match second % 18 {
                     8 => self.elastic.feels(Mood::Busy),
-                    13 => {
-                        let text = "moves app.log and access.log away, then tells the app";
-                        pod.board.happened(Event::new("logrotate", Kind::Change, &[WRITE], text));
-                        self.rotate(&pod).await?;
-                    }
+                    13 => self.rotate(&pod).await?,
                     _ => {}
                 }
                 refused = self.tell(&pod, refused, second).await?;

@@ -11,10 +11,11 @@ use std::{
 
 use super::{Doing, Sidecar};
 use crate::{
-    board::{Event, Fact, Kind, Wire},
+    board::{Control, Event, Fact, Kind, Plot, Wire},
     journal::Line,
     metrics::Metrics,
     pod::{APP, Pod, World},
+    timings::Timings,
 };
 
 pub const NAME: &str = "metrics-adapter";
@@ -44,8 +45,14 @@ const KILLERS: [&str; 6] = [
     "killer.six:1|ms|@0.0000001",
 ];
 
-/// Between two bad lines of the scene.
-const PACE: Duration = Duration::from_secs(7);
+/// Between two scrapes of the scene.
+const PACE: Duration = Duration::from_secs(1);
+/// Then somebody sends a bad line.
+const SCRAPES_AN_ACT: usize = 7;
+/// Lines of a button, and how many go into one packet.
+const THOUSAND: usize = 1000;
+const PACKET: usize = 20;
+const PRESSED: &str = "button_pressed";
 const SOON: Duration = Duration::from_secs(3);
 const MOMENT: Duration = Duration::from_millis(10);
 /// Visitors of each act of the script.
@@ -54,13 +61,14 @@ const CROWD: u64 = 25;
 pub struct MetricsAdapter {
     statsd: SocketAddr,
     mapping: PathBuf,
+    scrapes: Timings,
     shown: Mutex<Shown>,
 }
 
 #[derive(Default)]
 struct Shown {
-    before: Option<(Instant, f64)>,
-    lines_a_second: f64,
+    /// Killed, it has forgotten what it had counted.
+    has_forgotten: bool,
     /// What the last scrape said that the app had counted.
     last: f64,
 }
@@ -69,7 +77,7 @@ impl MetricsAdapter {
     pub fn new(world: &World) -> Result<Self, String> {
         let mapping = world.dir.join("statsd-mapping.yaml");
         fs::write(&mapping, MAPPING).map_err(|error| format!("{}: {error}", mapping.display()))?;
-        Ok(Self { statsd: world.statsd, mapping, shown: Mutex::default() })
+        Ok(Self { statsd: world.statsd, mapping, scrapes: Timings::default(), shown: Mutex::default() })
     }
 
     fn with<T>(&self, what: impl FnOnce(&mut Shown) -> T) -> T {
@@ -89,7 +97,39 @@ impl MetricsAdapter {
     }
 
     async fn counted(&self, pod: &Pod) -> Result<f64, String> {
-        Ok(pod.metrics(NAME).await?.sum(COUNTED, "page=\"greeting\"").unwrap_or_default())
+        let begun = Instant::now();
+        let metrics = pod.metrics(NAME).await?;
+        self.scrapes.add(begun.elapsed());
+        Ok(metrics.sum(COUNTED, "page=\"greeting\"").unwrap_or_default())
+    }
+
+    async fn poison(&self, pod: &Pod, line: &str) -> Result<(), String> {
+        self.send(line)?;
+        let counted = self.counted(pod).await?;
+        let text = format!("somebody sends {line}: it harms nobody, {counted} requests are counted");
+        pod.board.happened(Event::new(NAME, Kind::Good, &[SEND, SCRAPE], text));
+        Ok(())
+    }
+
+    async fn thousand(&self, pod: &Pod) -> Result<(), String> {
+        let pressed = async || Ok::<_, String>(pod.metrics(NAME).await?.sum(PRESSED, "").unwrap_or_default());
+        let wanted = pressed().await? + THOUSAND as f64;
+        let begun = Instant::now();
+        for _ in 0..THOUSAND / PACKET {
+            self.send(&format!("{PRESSED}:1|c\n").repeat(PACKET))?;
+        }
+        while pressed().await? < wanted {
+            if begun.elapsed() > SOON {
+                return Err(format!("of {wanted} lines {} are counted", pressed().await?));
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+        let text = format!(
+            "{PRESSED} is {wanted} now, {} ms after the first of {THOUSAND} lines",
+            begun.elapsed().as_millis()
+        );
+        pod.board.happened(Event::new(NAME, Kind::Good, &[SEND, SCRAPE], text));
+        Ok(())
     }
 
     /// Until so many are counted, and no more come.
@@ -137,37 +177,53 @@ impl Sidecar for MetricsAdapter {
         let of = |name: &str| metrics.sum(&format!("metrics_adapter_{name}"), "").unwrap_or_default();
         let lines = of("lines_total");
         let requests = metrics.sum(COUNTED, "").unwrap_or_default();
-        self.with(|shown| {
-            let now = Instant::now();
-            if let Some((then, before)) = shown.before.replace((now, lines)) {
-                shown.lines_a_second = (lines - before) / (now - then).as_secs_f64().max(0.1);
+        vec![
+            Fact::new("requests counted", requests.to_string()),
+            Fact::new("lines", lines.to_string()),
+            Fact::new("series", of("series").to_string()),
+            Fact::new("refused", (of("sample_errors_total") + of("refused_total")).to_string()),
+        ]
+    }
+
+    fn work(&self, metrics: &Metrics) -> Option<(Plot, f64)> {
+        Some((Plot::named("lines of statsd", "/s"), metrics.sum("metrics_adapter_lines_total", "")?))
+    }
+
+    fn times_of(&self) -> Plot {
+        Plot::named("a scrape", "ms")
+    }
+
+    fn times(&self, _pod: &Pod) -> Option<(f64, f64)> {
+        self.scrapes.shares()
+    }
+
+    fn controls(&self) -> Vec<Control> {
+        vec![Control::button("thousand", "Send 1,000 lines"), Control::button("poison", "Send a poisonous line")]
+    }
+
+    fn press<'a>(&'a self, pod: &'a Pod, action: &'a str, _typed: &'a str) -> Doing<'a, Result<(), String>> {
+        Box::pin(async move {
+            match action {
+                "thousand" => self.thousand(pod).await,
+                _ => self.poison(pod, KILLERS[0]).await,
             }
-            vec![
-                Fact::new("requests counted", requests.to_string()),
-                Fact::new("lines", lines.to_string()),
-                Fact::new("rate", format!("{:.0} lines/s", shown.lines_a_second)),
-                Fact::new("series", of("series").to_string()),
-                Fact::new("refused", (of("sample_errors_total") + of("refused_total")).to_string()),
-            ]
         })
+    }
+
+    fn came_back(&self) {
+        self.with(|shown| shown.has_forgotten = true);
     }
 
     fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<(), String>> {
         Box::pin(async move {
-            for (nth, line) in KILLERS.iter().cycle().enumerate() {
+            for nth in 0_usize.. {
                 tokio::time::sleep(PACE).await;
-                self.send(line)?;
-                let counted = self.counted(&pod).await?;
-                let text = match nth % 2 {
-                    0 => format!("somebody sends {line}: it harms nobody"),
-                    _ => format!("has counted {counted} requests of the app, through every bad line"),
-                };
-                pod.board.happened(Event::new(NAME, Kind::Good, &[SEND, SCRAPE], text));
-                let rate = self.with(|shown| shown.lines_a_second);
-                pod.board.sidecar(NAME, |view| {
-                    (view.plot.name, view.plot.unit, view.plot.note) = ("lines that come in", "1/s", "last second");
-                    view.plot.push(rate);
-                });
+                if nth % SCRAPES_AN_ACT != SCRAPES_AN_ACT - 1 {
+                    self.counted(&pod).await?;
+                    continue;
+                }
+                let nth = nth / SCRAPES_AN_ACT;
+                self.poison(&pod, KILLERS[nth % KILLERS.len()]).await?;
             }
             Ok(())
         })
@@ -217,7 +273,10 @@ impl Sidecar for MetricsAdapter {
     fn afterwards(&self, pod: &Pod, _asked: Instant) -> Result<Option<String>, String> {
         let goodbye = pod.journal.last(APP, 1).pop().and_then(|line| line.field("requests")?.parse::<f64>().ok());
         let goodbye = goodbye.ok_or("the app did not say how many requests it had")?;
-        let last = self.with(|shown| shown.last);
+        let (last, has_forgotten) = self.with(|shown| (shown.last, shown.has_forgotten));
+        if has_forgotten {
+            return Ok(Some(format!("{last} requests were scraped since it was killed")));
+        }
         if (goodbye - last).abs() > 0.5 {
             return Err(format!("the app had {goodbye} requests, the last scrape says {last}"));
         }

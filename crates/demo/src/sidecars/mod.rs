@@ -1,5 +1,6 @@
-//! The sidecars that exist so far. A new one is one file here and one line in [`all`].
+//! The sidecars. A new one is one file here and one line in [`all`].
 
+mod auth_proxy;
 mod config_reloader;
 mod log_shipper;
 mod metrics_adapter;
@@ -8,7 +9,7 @@ mod reverse_proxy;
 use std::{ffi::OsString, pin::Pin, sync::Arc, time::Instant};
 
 use crate::{
-    board::{Event, Fact, Wire},
+    board::{Control, Event, Fact, Link, Plot, Wire},
     journal::Line,
     metrics::Metrics,
     pod::{Pod, World},
@@ -21,11 +22,13 @@ pub fn all(world: &World) -> Result<Vec<Arc<dyn Sidecar>>, String> {
         Arc::new(log_shipper::LogShipper::new(world)?),
         Arc::new(metrics_adapter::MetricsAdapter::new(world)?),
         Arc::new(reverse_proxy::ReverseProxy::new(world)?),
+        Arc::new(auth_proxy::AuthProxy::new(world)?),
     ])
 }
 
 /// Their names, for building them.
-pub const NAMES: [&str; 4] = [config_reloader::NAME, log_shipper::NAME, metrics_adapter::NAME, reverse_proxy::NAME];
+pub const NAMES: [&str; 5] =
+    [config_reloader::NAME, log_shipper::NAME, metrics_adapter::NAME, reverse_proxy::NAME, auth_proxy::NAME];
 
 pub type Doing<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
@@ -45,6 +48,37 @@ pub trait Sidecar: Send + Sync {
 
     /// What a log line, its own or the app's, means for those who watch.
     fn narrate(&self, pod: &Pod, line: &Line) -> Option<Event>;
+
+    /// What it does most of, by the second, and how often it has done so: what its metrics count.
+    fn work(&self, _metrics: &Metrics) -> Option<(Plot, f64)> {
+        None
+    }
+
+    /// What the times are that are plotted.
+    fn times_of(&self) -> Plot;
+
+    /// Median and the slowest of a hundred in the last seconds, in ms; asked once a second.
+    fn times(&self, _pod: &Pod) -> Option<(f64, f64)> {
+        None
+    }
+
+    /// What whoever watches can do with it.
+    fn controls(&self) -> Vec<Control> {
+        Vec::new()
+    }
+
+    /// Does it, with what was typed.
+    fn press<'a>(&'a self, _pod: &'a Pod, action: &'a str, _typed: &'a str) -> Doing<'a, Result<(), String>> {
+        Box::pin(async move { Err(format!("{action}: nothing that can be done")) })
+    }
+
+    /// What there is to see of it for people.
+    fn link(&self) -> Option<Link> {
+        None
+    }
+
+    /// It has been killed, and is there again.
+    fn came_back(&self) {}
 
     /// What to show of its metrics.
     fn facts(&self, metrics: &Metrics) -> Vec<Fact>;

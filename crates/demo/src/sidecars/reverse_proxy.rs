@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{Doing, Sidecar};
 use crate::{
-    board::{Event, Fact, Kind, Wire},
+    board::{Control, Event, Fact, Kind, Link, Plot, Wire},
     http,
     journal::Line,
     metrics::Metrics,
@@ -40,19 +40,18 @@ const TWO_LENGTHS: &str = "POST / HTTP/1.1\r\nHost: demo\r\nContent-Length: 5\r\
 
 pub struct ReverseProxy {
     config: PathBuf,
+    proxy: SocketAddr,
     shown: Mutex<Shown>,
 }
 
 #[derive(Default)]
 struct Shown {
     version: u32,
-    before: Option<(Instant, f64)>,
-    requests_a_second: f64,
 }
 
 impl ReverseProxy {
     pub fn new(world: &World) -> Result<Self, String> {
-        let proxy = Self { config: world.dir.join("reverse-proxy.yaml"), shown: Mutex::default() };
+        let proxy = Self { config: world.dir.join("reverse-proxy.yaml"), proxy: world.proxy, shown: Mutex::default() };
         proxy.write(world, 0)?;
         Ok(proxy)
     }
@@ -87,6 +86,21 @@ impl ReverseProxy {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
         Err(format!("version {version} of the routes does not answer within {} s", SOON.as_secs()))
+    }
+
+    /// Either new routes, or a request that nobody may pass on.
+    async fn act(&self, pod: &Pod, is_reload: bool) -> Result<(), String> {
+        if is_reload {
+            let (version, took) = self.change(pod).await?;
+            let text = format!("has version {version} of its routes, {} ms after SIGHUP", took.as_millis());
+            pod.board.happened(Event::new(NAME, Kind::Good, &[COME, PASS], text));
+        } else {
+            let refused = said(pod, TWO_LENGTHS).await?;
+            let line = refused.lines().next().unwrap_or_default();
+            let text = format!("a request with two lengths: {line}; the app never sees it");
+            pod.board.happened(Event::new(NAME, Kind::Refused, &[COME], text));
+        }
+        Ok(())
     }
 
     /// Visits one after the other until `done`; how many there were. The first that fails is the end.
@@ -153,39 +167,47 @@ impl Sidecar for ReverseProxy {
     fn facts(&self, metrics: &Metrics) -> Vec<Fact> {
         let requests = metrics.sum("reverse_proxy_requests_total", "").unwrap_or_default();
         let failed = metrics.sum("reverse_proxy_failures_total", "").unwrap_or_default();
-        self.with(|shown| {
-            let now = Instant::now();
-            if let Some((then, before)) = shown.before.replace((now, requests)) {
-                shown.requests_a_second = (requests - before) / (now - then).as_secs_f64().max(0.1);
-            }
-            vec![
-                Fact::new("requests", requests.to_string()),
-                Fact::new("rate", format!("{:.0} requests/s", shown.requests_a_second)),
-                Fact::new("refused or failed", failed.to_string()),
-                Fact::new("version of the routes", shown.version.to_string()),
-            ]
-        })
+        vec![
+            Fact::new("requests", requests.to_string()),
+            Fact::new("refused or failed", failed.to_string()),
+            Fact::new("version of the routes", self.with(|shown| shown.version).to_string()),
+        ]
+    }
+
+    fn work(&self, metrics: &Metrics) -> Option<(Plot, f64)> {
+        Some((Plot::named("requests", "/s"), metrics.sum("reverse_proxy_requests_total", "")?))
+    }
+
+    fn times_of(&self) -> Plot {
+        Plot::named("a visit through it", "ms")
+    }
+
+    fn times(&self, pod: &Pod) -> Option<(f64, f64)> {
+        pod.visits.shares()
+    }
+
+    fn controls(&self) -> Vec<Control> {
+        vec![Control::button("reload", "New routes"), Control::button("smuggle", "Smuggle a request")]
+    }
+
+    fn press<'a>(&'a self, pod: &'a Pod, action: &'a str, _typed: &'a str) -> Doing<'a, Result<(), String>> {
+        Box::pin(self.act(pod, action == "reload"))
+    }
+
+    fn afterwards(&self, pod: &Pod, _asked: Instant) -> Result<Option<String>, String> {
+        let (answered, failed) = pod.visits.counts();
+        Ok(Some(format!("{answered} visits answered, {failed} failed")))
+    }
+
+    fn link(&self) -> Option<Link> {
+        Some(Link { label: "visit the app", url: format!("http://{}/", self.proxy) })
     }
 
     fn scene(self: Arc<Self>, pod: Arc<Pod>) -> Doing<'static, Result<(), String>> {
         Box::pin(async move {
             for nth in 1_u64.. {
                 tokio::time::sleep(PACE).await;
-                if nth % 2 == 0 {
-                    let (version, took) = self.change(&pod).await?;
-                    let text = format!("has version {version} of its routes, {} ms after SIGHUP", took.as_millis());
-                    pod.board.happened(Event::new(NAME, Kind::Good, &[COME, PASS], text));
-                } else {
-                    let refused = said(&pod, TWO_LENGTHS).await?;
-                    let line = refused.lines().next().unwrap_or_default();
-                    let text = format!("a request with two lengths: {line}; the app never sees it");
-                    pod.board.happened(Event::new(NAME, Kind::Refused, &[COME], text));
-                }
-                let took = median(pod.world.proxy).await?;
-                pod.board.sidecar(NAME, |view| {
-                    (view.plot.name, view.plot.unit, view.plot.note) = ("a visit", "ms", "median of 50");
-                    view.plot.push(took.as_secs_f64() * 1e3);
-                });
+                self.act(&pod, nth % 2 == 0).await?;
             }
             Ok(())
         })

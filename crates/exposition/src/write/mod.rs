@@ -4,8 +4,6 @@ mod open;
 mod proto;
 mod text;
 
-use std::borrow::Cow;
-
 use crate::{Escaping, Format, Head, Kind, Labels, Sample, Shape, name::is_plain_name};
 
 /// What becomes in OpenMetrics of a counter whose name does not end in `_total`.
@@ -30,6 +28,8 @@ pub struct Encoder {
     open: Option<usize>,
     series: Box<proto::Series>,
     escaped: Labels,
+    /// When the last series of OpenMetrics began, as it was written: most began together with the one before.
+    created: (Option<f64>, Vec<u8>),
 }
 
 /// The family that was begun last.
@@ -53,6 +53,7 @@ impl Encoder {
             open: None,
             series: Box::default(),
             escaped: Labels::default(),
+            created: (None, Vec::new()),
         }
     }
 
@@ -73,12 +74,12 @@ impl Encoder {
         self.family.kind = head.kind;
         self.family.suffix = "";
         self.family.name.push_str(&name);
+        self.family.is_plain = is_plain_name(&self.family.name);
         match self.format.shape {
             Shape::Text => self.text_head(head),
             Shape::OpenMetrics => self.open_head(head),
             Shape::Protobuf => self.proto_head(head),
         }
-        self.family.is_plain = is_plain_name(&self.family.name);
     }
 
     /// Writes a series of the family that was begun last.
@@ -137,25 +138,24 @@ impl Encoder {
         }
     }
 
-    fn comment(&mut self, what: &str, suffix: &str, rest: &str) {
-        self.out.extend_from_slice(b"# ");
-        self.out.extend_from_slice(what.as_bytes());
-        self.out.push(b' ');
-        if self.family.kind == Kind::Info && self.format.shape == Shape::Text {
-            debug_assert_eq!(suffix, "_info");
-        }
-        let name = &self.family.name;
-        let name: Cow<'_, str> = if suffix.is_empty() { name.into() } else { format!("{name}{suffix}").into() };
-        if is_plain_name(&name) {
-            self.out.extend_from_slice(name.as_bytes());
+    /// `what` is a word between two spaces. In `text` quotes may have to be escaped.
+    fn comment(&mut self, what: &str, suffix: &str, text: &str, quotes: bool) {
+        let out = &mut self.out;
+        out.push(b'#');
+        out.extend_from_slice(what.as_bytes());
+        let Current { name, is_plain, .. } = &self.family;
+        if *is_plain {
+            out.extend_from_slice(name.as_bytes());
+            out.extend_from_slice(suffix.as_bytes());
         } else {
-            self.out.push(b'"');
-            push_escaped(&mut self.out, &name, true);
-            self.out.push(b'"');
+            out.push(b'"');
+            push_escaped(out, name, true);
+            out.extend_from_slice(suffix.as_bytes());
+            out.push(b'"');
         }
-        self.out.push(b' ');
-        self.out.extend_from_slice(rest.as_bytes());
-        self.out.push(b'\n');
+        out.push(b' ');
+        push_escaped(out, text, quotes);
+        out.push(b'\n');
     }
 
     /// Name, suffix and labels of a sample, up to the space before the value.
@@ -198,18 +198,16 @@ impl Encoder {
 
 /// Text as it stands in a line, with or without quotes around it.
 fn push_escaped(out: &mut Vec<u8>, text: &str, quotes: bool) {
-    for byte in text.bytes() {
-        match byte {
+    let mut rest = text.as_bytes();
+    while let Some(at) = memchr::memchr3(b'\\', b'\n', b'"', rest) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
             b'\\' => out.extend_from_slice(b"\\\\"),
             b'\n' => out.extend_from_slice(b"\\n"),
-            b'"' if quotes => out.extend_from_slice(b"\\\""),
-            byte => out.push(byte),
+            quote if quotes => out.extend_from_slice(&[b'\\', quote]),
+            quote => out.push(quote),
         }
+        rest = &rest[at + 1..];
     }
-}
-
-fn escaped(text: &str, quotes: bool) -> String {
-    let mut out = Vec::with_capacity(text.len());
-    push_escaped(&mut out, text, quotes);
-    String::from_utf8(out).unwrap_or_default()
+    out.extend_from_slice(rest);
 }

@@ -4,7 +4,7 @@
 //! that are too long, units that the name does not end in. What would make it refuse a scrape is left out here, or
 //! becomes of unknown type: one odd series must not cost all the others.
 
-use super::{Encoder, Totals, escaped};
+use super::{Encoder, Totals};
 use crate::{Exemplar, Head, Histogram, Kind, Point, Sample, number};
 
 /// Characters of all names and values of an exemplar.
@@ -32,14 +32,13 @@ impl Encoder {
         };
         (self.family.kind, self.family.suffix) = (kind, suffix);
         if let Some(help) = head.help {
-            self.comment("HELP", "", &escaped(help, true));
+            self.comment(" HELP ", "", help, true);
         }
-        self.comment("TYPE", "", name);
+        self.comment(" TYPE ", "", name, false);
         let may_have_unit = !matches!(kind, Kind::Info | Kind::StateSet);
         let ends_in = |unit: &&str| self.family.name.strip_suffix(unit).is_some_and(|name| name.ends_with('_'));
         if let Some(unit) = head.unit.filter(|unit| may_have_unit && !unit.is_empty()).filter(ends_in) {
-            let unit = escaped(unit, true);
-            self.comment("UNIT", "", &unit);
+            self.comment(" UNIT ", "", unit, true);
         }
     }
 
@@ -105,9 +104,14 @@ impl Encoder {
     }
 
     fn created(&mut self, sample: &Sample<'_>) {
-        if let Some(created) = sample.created {
-            self.open_line(sample, "_created", None, Number::Value(created), None);
+        let Some(created) = sample.created else { return };
+        let (last, mut text) = std::mem::take(&mut self.created);
+        if last != Some(created) {
+            text.clear();
+            number::push_with_point(&mut text, created);
         }
+        self.open_line(sample, "_created", None, Number::Written(&text), None);
+        self.created = (Some(created), text);
     }
 
     fn open_line(
@@ -115,13 +119,14 @@ impl Encoder {
         sample: &Sample<'_>,
         suffix: &str,
         extra: Option<(&str, f64)>,
-        value: Number,
+        value: Number<'_>,
         exemplar: Option<&Exemplar>,
     ) {
         self.opening(suffix, sample.labels.text(), extra);
         match value {
             Number::Value(value) => number::push_with_point(&mut self.out, value),
             Number::Count(count) => number::push_count(&mut self.out, count),
+            Number::Written(text) => self.out.extend_from_slice(text),
         }
         if let Some(timestamp) = sample.timestamp {
             self.out.push(b' ');
@@ -142,9 +147,10 @@ impl Encoder {
 }
 
 #[derive(Clone, Copy)]
-enum Number {
+enum Number<'a> {
     Value(f64),
     Count(f64),
+    Written(&'a [u8]),
 }
 
 fn is_short(exemplar: &Exemplar) -> bool {

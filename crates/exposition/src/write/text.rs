@@ -1,6 +1,6 @@
 //! The text format 0.0.4, and 1.0.0, which differs in what names it may quote.
 
-use super::{Encoder, escaped};
+use super::Encoder;
 use crate::{Head, Histogram, Kind, Point, Sample, number};
 
 impl Encoder {
@@ -15,9 +15,9 @@ impl Encoder {
         };
         self.family.suffix = if head.kind == Kind::Info { "_info" } else { "" };
         if let Some(help) = head.help {
-            self.comment("HELP", self.family.suffix, &escaped(help, false));
+            self.comment(" HELP ", self.family.suffix, help, false);
         }
-        self.comment("TYPE", self.family.suffix, kind);
+        self.comment(" TYPE ", self.family.suffix, kind, false);
     }
 
     pub(super) fn text_sample(&mut self, sample: &Sample<'_>) {

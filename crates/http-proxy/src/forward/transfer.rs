@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use http1::{RequestHead, ResponseHead};
 
@@ -47,7 +47,7 @@ impl<P: Policy, C: Client> Run<'_, P, C> {
                 }
                 if self.request.bytes > before {
                     moved = if before == 0 && self.request.done { started } else { Instant::now() };
-                    self.check_rate(started)?;
+                    self.check_rate(started, self.request.bytes)?;
                 }
                 // An interim head may be waiting to go out; a client that is gone shows below.
                 let _ = self.client.poll_flush(cx);
@@ -60,13 +60,13 @@ impl<P: Policy, C: Client> Run<'_, P, C> {
                 {
                     return Poll::Ready(Err(Trouble::client(&broken)));
                 }
-                let (stalled, late) = self.stall(moved, settings);
+                let stalled = self.patience(settings).and_then(|patience| after(moved, patience));
                 if self.timer.poll(earliest([until, within, stalled]), cx).is_pending() {
                     return Poll::Pending;
                 }
                 let is_stalled = stalled.is_some_and(|stalled| stalled <= Instant::now());
-                let total = Trouble::new(Flag::UpstreamTimeout, "no response in time");
-                Poll::Ready(Err(if is_stalled { late } else { total }))
+                let late = || Trouble::new(Flag::UpstreamTimeout, "no response in time");
+                Poll::Ready(Err(if is_stalled { self.stall() } else { late() }))
             })
             .await?;
             if !response.is_interim() || response.status == 101 {
@@ -89,7 +89,8 @@ impl<P: Policy, C: Client> Run<'_, P, C> {
         if self.request.done || self.deaf {
             return Poll::Ready(Ok(()));
         }
-        match self.request.poll(self.client, upstream, cx) {
+        let (policy, ctx) = (&self.view.world.policy, &mut self.ctx);
+        match self.request.poll(self.client, upstream, cx, |trailers| policy.on_trailers(trailers, ctx)) {
             Poll::Ready(Err(PumpError::From(broken))) => Poll::Ready(Err(Trouble::client(&broken))),
             Poll::Ready(Err(PumpError::TooLarge)) => {
                 Poll::Ready(Err(Trouble::new(Flag::BodyTooLarge, "the body is longer than allowed")))
@@ -103,24 +104,30 @@ impl<P: Policy, C: Client> Run<'_, P, C> {
         }
     }
 
-    /// When the side that is waited for has been silent for too long, and what that means.
-    fn stall(&self, moved: Instant, settings: &RouteSettings) -> (Option<Instant>, Trouble) {
-        let (timeout, flag, text) = match (self.request.done || self.deaf, self.request.waits) {
-            (true, _) => (settings.read_timeout, Flag::UpstreamTimeout, "the upstream does not answer"),
-            (false, Waits::From) => {
-                (Some(self.conn.http.body_timeout), Flag::DownstreamTimeout, "the client does not send")
-            }
-            (false, Waits::To) => (settings.send_timeout, Flag::UpstreamTimeout, "the upstream does not read"),
-        };
-        (timeout.and_then(|timeout| after(moved, timeout)), Trouble::new(flag, text))
+    /// How long the side that is waited for may be silent.
+    fn patience(&self, settings: &RouteSettings) -> Option<Duration> {
+        match (self.request.done || self.deaf, self.request.waits) {
+            (true, _) => settings.answer_timeout.or(settings.read_timeout),
+            (false, Waits::From) => Some(self.conn.http.body_timeout),
+            (false, Waits::To) => settings.send_timeout,
+        }
     }
 
-    fn check_rate(&self, started: Instant) -> Result<(), Trouble> {
+    /// It was, for too long.
+    fn stall(&self) -> Trouble {
+        match (self.request.done || self.deaf, self.request.waits) {
+            (true, _) => Trouble::new(Flag::UpstreamTimeout, "the upstream does not answer"),
+            (false, Waits::From) => Trouble::new(Flag::DownstreamTimeout, "the client does not send"),
+            (false, Waits::To) => Trouble::new(Flag::UpstreamTimeout, "the upstream does not read"),
+        }
+    }
+
+    pub(super) fn check_rate(&self, started: Instant, bytes: u64) -> Result<(), Trouble> {
         let (http, passed) = (&self.conn.http, started.elapsed());
         if http.min_body_rate == 0 || passed < http.body_timeout {
             return Ok(());
         }
-        if self.request.bytes < http.min_body_rate.saturating_mul(passed.as_secs()) {
+        if bytes < http.min_body_rate.saturating_mul(passed.as_secs()) {
             return Err(Trouble::new(Flag::DownstreamTimeout, "the client sends too slowly"));
         }
         Ok(())
@@ -143,7 +150,7 @@ impl<P: Policy, C: Client> Run<'_, P, C> {
             {
                 result?;
             }
-            let response = match down.poll(upstream, self.client, cx) {
+            let response = match down.poll(upstream, self.client, cx, |_| {}) {
                 Poll::Ready(Err(PumpError::To(broken))) => return Poll::Ready(Err(Trouble::client(&broken))),
                 Poll::Ready(Err(PumpError::From(broken))) => return Poll::Ready(Err(Trouble::upstream(&broken))),
                 Poll::Ready(Err(PumpError::TooLarge)) | Poll::Pending => Poll::Pending,

@@ -1,11 +1,14 @@
 //! Opens a connection to an endpoint: all addresses of a name, then PROXY header, then TLS.
 
+use std::borrow::Cow;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use rustls_pki_types::ServerName;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpStream, UnixStream};
@@ -37,6 +40,14 @@ pub(crate) struct ConnectError {
     pub(crate) refused: bool,
     /// The name means nothing.
     pub(crate) unresolved: bool,
+    /// It leads where no connection may be made to.
+    pub(crate) forbidden: bool,
+}
+
+impl ConnectError {
+    pub(crate) fn new(text: String) -> Self {
+        Self { text, refused: false, unresolved: false, forbidden: false }
+    }
 }
 
 pub(crate) async fn connect(
@@ -48,24 +59,26 @@ pub(crate) async fn connect(
         Ok(result) => result,
         Err(_) => {
             let text = format!("{}: no connection within {:?}", member.label, settings.connect_timeout);
-            Err(ConnectError { text, refused: false, unresolved: false })
+            Err(ConnectError::new(text))
         }
     }
 }
 
 async fn open(member: &Member, settings: &cluster::Cluster, client: Client<'_>) -> Result<Io, ConnectError> {
     let failed = |error: io::Error| ConnectError {
-        text: format!("{}: {error}", member.label),
         refused: matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound),
-        unresolved: false,
+        ..ConnectError::new(format!("{}: {error}", member.label))
     };
     let socket = match &member.target {
         Target::Unix(path) => Plain::Unix(UnixStream::connect(path).await.map_err(failed)?),
         Target::Tcp(name) => {
             let addresses = name.addresses().await.map_err(|text| ConnectError {
-                text: format!("{}: {text}", name.host()),
-                refused: false,
                 unresolved: true,
+                ..ConnectError::new(format!("{}: {text}", name.host()))
+            })?;
+            let addresses = allowed(&addresses, &settings.forbidden).ok_or_else(|| ConnectError {
+                forbidden: true,
+                ..ConnectError::new(format!("{}: no connection may be made to where it leads", member.label))
             })?;
             let stream = Box::pin(race(&addresses)).await.map_err(failed)?;
             stream.set_nodelay(true).map_err(failed)?;
@@ -78,8 +91,7 @@ async fn open(member: &Member, settings: &cluster::Cluster, client: Client<'_>) 
         raw.write_all(&header).await.map_err(failed)?;
     }
     let Some(tls) = settings.tls.as_ref().filter(|_| !client.bare) else { return Ok(Io::Raw(raw)) };
-    let wrong = |text: String| ConnectError { text, refused: false, unresolved: false };
-    let mut config = (tls.config)().map_err(wrong)?;
+    let mut config = (tls.config)().map_err(ConnectError::new)?;
     if settings.protocol == UpstreamProtocol::Http2 && config.alpn_protocols.is_empty() {
         let mut with_alpn = (*config).clone();
         with_alpn.alpn_protocols = vec![b"h2".to_vec()];
@@ -90,14 +102,37 @@ async fn open(member: &Member, settings: &cluster::Cluster, client: Client<'_>) 
         (None, Target::Tcp(name)) => member.host.as_deref().unwrap_or(name.host()),
         (None, Target::Unix(_)) => "localhost",
     };
-    let name = ServerName::try_from(host.to_owned()).map_err(|_| wrong(format!("{host}: not a TLS server name")))?;
+    let name = ServerName::try_from(host.to_owned())
+        .map_err(|_| ConnectError::new(format!("{host}: not a TLS server name")))?;
     let handshake = Box::pin(TlsConnector::from(config).connect(name, raw));
-    let stream = handshake.await.map_err(|error| ConnectError {
-        text: format!("{}: TLS: {error}", member.label),
-        refused: false,
-        unresolved: false,
-    })?;
+    let stream = handshake.await.map_err(|error| ConnectError::new(format!("{}: TLS: {error}", member.label)))?;
     Ok(Io::Client(Box::new(stream)))
+}
+
+/// The addresses that may be connected to. None: there are only others.
+fn allowed<'a>(addresses: &'a Arc<[SocketAddr]>, forbidden: &[IpNet]) -> Option<Cow<'a, [SocketAddr]>> {
+    if forbidden.is_empty() {
+        return Some(Cow::Borrowed(addresses));
+    }
+    let may = |address: &&SocketAddr| !meanings(address.ip()).any(|ip| forbidden.iter().any(|net| net.contains(&ip)));
+    let left: Vec<SocketAddr> = addresses.iter().filter(may).copied().collect();
+    (!left.is_empty()).then_some(Cow::Owned(left))
+}
+
+/// The address, and the one of IPv4 that it leads to: written as IPv6, or through NAT64 (RFC 6052).
+fn meanings(ip: IpAddr) -> impl Iterator<Item = IpAddr> {
+    let nat64 = match ip {
+        IpAddr::V6(six) => match six.segments() {
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => {
+                let [a, b] = high.to_be_bytes();
+                let [c, d] = low.to_be_bytes();
+                Some(IpAddr::from([a, b, c, d]))
+            }
+            _ => None,
+        },
+        IpAddr::V4(_) => None,
+    };
+    [ip.to_canonical()].into_iter().chain(nat64)
 }
 
 type Attempt = Pin<Box<dyn Future<Output = io::Result<TcpStream>> + Send>>;

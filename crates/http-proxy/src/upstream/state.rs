@@ -60,9 +60,9 @@ pub(crate) struct Acquired {
 }
 
 impl Acquired {
-    fn kept(member: &Arc<Member>, kept: Kept) -> Self {
+    fn kept(member: Arc<Member>, kept: Kept) -> Self {
         Self {
-            member: Arc::clone(member),
+            member,
             upstream: Upstream::H1(kept.connection),
             reused: true,
             open: Some(kept.open),
@@ -75,12 +75,13 @@ impl Acquired {
 pub(crate) enum Failure {
     NoEndpoint(String),
     Connect(String),
+    Forbidden(String),
 }
 
 /// Counts a request while it is with a cluster.
-pub(crate) struct InFlight(Arc<Cluster>);
+pub(crate) struct InFlight<'a>(&'a Cluster);
 
-impl Drop for InFlight {
+impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.0.active.fetch_sub(1, Ordering::Relaxed);
     }
@@ -109,9 +110,9 @@ impl Cluster {
     }
 
     /// None: too many already.
-    pub(crate) fn enter(self: &Arc<Self>) -> Option<InFlight> {
+    pub(crate) fn enter(&self) -> Option<InFlight<'_>> {
         let before = self.active.fetch_add(1, Ordering::Relaxed);
-        let entered = InFlight(Arc::clone(self));
+        let entered = InFlight(self);
         (before < self.settings.max_requests).then_some(entered)
     }
 
@@ -143,6 +144,7 @@ impl Cluster {
             };
             match self.get(&member, wanted).await {
                 Ok(acquired) => return Ok(acquired),
+                Err(error) if error.forbidden => return Err(Failure::Forbidden(error.text)),
                 Err(error) => {
                     let since = member.went_down(self.settings.fail_timeout, error.refused);
                     refused_since = since.or(refused_since);
@@ -168,7 +170,7 @@ impl Cluster {
             }
         };
         let kept = only.take_idle(wanted.careful, wanted.now)?;
-        Some(Acquired::kept(&only, kept))
+        Some(Acquired::kept(only, kept))
     }
 
     async fn get(self: &Arc<Self>, member: &Arc<Member>, wanted: &Wanted<'_>) -> Result<Acquired, ConnectError> {
@@ -183,7 +185,7 @@ impl Cluster {
         }
         let may_reuse = !wanted.fresh && !wanted.own && !http2 && self.may_share();
         if may_reuse && let Some(kept) = member.take_idle(wanted.careful, wanted.now) {
-            return Ok(Acquired::kept(member, kept));
+            return Ok(Acquired::kept(Arc::clone(member), kept));
         }
         self.open(member, wanted, http2).await
     }
@@ -217,11 +219,9 @@ impl Cluster {
             let upstream = Upstream::H1(Box::new(H1::new(io)));
             return Ok(Acquired { member, upstream, reused: false, open: Some(open), requests: 0 });
         }
-        let (send, connection) = Box::pin(h2_client::handshake(io)).await.map_err(|error| ConnectError {
-            text: format!("{}: HTTP/2: {error}", member.label),
-            refused: false,
-            unresolved: false,
-        })?;
+        let (send, connection) = Box::pin(h2_client::handshake(io))
+            .await
+            .map_err(|error| ConnectError::new(format!("{}: HTTP/2: {error}", member.label)))?;
         let shared = Shared::new(send);
         if self.may_share() {
             member.add_shared(shared.clone());

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http_proxy::{
     Answer, Cluster, ClusterId, Endpoint, Engine, Exchange, Flag, Forward, ListenerSettings, Peer, Policy,
     RouteSettings, Socket, Verdict, World,
 };
-use http1::{RequestHead, ResponseHead};
+use http1::{Headers, RequestHead, ResponseHead};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -53,6 +54,8 @@ pub(crate) struct App {
     pub(crate) address: SocketAddr,
     pub(crate) connections: Arc<AtomicUsize>,
     pub(crate) heads: Arc<Mutex<Vec<String>>>,
+    /// What came after chunked bodies.
+    pub(crate) trailers: Arc<Mutex<Vec<String>>>,
 }
 
 impl App {
@@ -61,7 +64,12 @@ impl App {
     }
 
     pub(crate) fn on(listener: TcpListener, reply: impl Fn(&Seen) -> Reply + Send + Sync + 'static) -> Self {
-        let app = Self { address: listener.local_addr().unwrap(), connections: Arc::default(), heads: Arc::default() };
+        let app = Self {
+            address: listener.local_addr().unwrap(),
+            connections: Arc::default(),
+            heads: Arc::default(),
+            trailers: Arc::default(),
+        };
         let (handle, reply) = (app.clone(), Arc::new(reply));
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -106,7 +114,8 @@ pub(crate) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
             tokio::time::sleep(Duration::from_millis(300)).await;
             return None;
         }
-        let body = read_body(&mut stream, &mut buffer, &head).await?;
+        let (body, trailers) = read_body_and_trailers(&mut stream, &mut buffer, &head).await?;
+        app.trailers.lock().unwrap().extend(trailers);
         let seen = Seen { head, body, connection, number };
         match reply(&seen) {
             Reply::Say(bytes) => stream.write_all(&bytes).await.ok()?,
@@ -161,6 +170,14 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
     buffer: &mut Vec<u8>,
     head: &str,
 ) -> Option<Vec<u8>> {
+    Some(read_body_and_trailers(stream, buffer, head).await?.0)
+}
+
+async fn read_body_and_trailers<S: AsyncRead + Unpin>(
+    stream: &mut S,
+    buffer: &mut Vec<u8>,
+    head: &str,
+) -> Option<(Vec<u8>, Option<String>)> {
     if field(head, "transfer-encoding").is_some() {
         let mut body = Vec::new();
         loop {
@@ -185,8 +202,9 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
                     }
                 }
                 let end = buffer.windows(4).position(|window| window == b"\r\n\r\n")?;
+                let trailers = String::from_utf8_lossy(&buffer[2..end + 2]).into_owned();
                 buffer.drain(..end + 4);
-                return Some(body);
+                return Some((body, Some(trailers)));
             }
             body.extend_from_slice(&buffer[end + 2..end + 2 + size]);
             buffer.drain(..end + 2 + size + 2);
@@ -199,7 +217,7 @@ pub(crate) async fn read_body<S: AsyncRead + Unpin>(
         }
     }
     let rest = buffer.split_off(length);
-    Some(std::mem::replace(buffer, rest))
+    Some((std::mem::replace(buffer, rest), None))
 }
 
 /// Sends everything to cluster 0, or to the one that `x-cluster` names by number.
@@ -214,6 +232,16 @@ pub(crate) struct Rules {
     pub(crate) mark: &'static str,
 }
 
+impl Rules {
+    fn send_on(&self, head: &mut RequestHead) -> Verdict {
+        let cluster = head.headers.get_str("x-cluster").and_then(|text| text.parse().ok()).unwrap_or(0);
+        head.headers.remove("x-cluster");
+        let port = head.host().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        let to = Some((head.host().split(':').next().unwrap().to_owned(), port.unwrap_or(80)));
+        Verdict::Forward(Forward { cluster: ClusterId(cluster), settings: Arc::clone(&self.settings), to, hash: None })
+    }
+}
+
 impl Policy for Rules {
     type Ctx = ();
 
@@ -222,14 +250,27 @@ impl Policy for Rules {
         if head.path() == "/panic" {
             panic!("asked to");
         }
+        if let Some(most) = head.headers.get_str("x-read").and_then(|text| text.parse().ok()) {
+            return Verdict::Read(most);
+        }
         if head.path() == "/own" {
             return Verdict::Answer(Answer::text(200, "own"));
         }
-        let cluster = head.headers.get_str("x-cluster").and_then(|text| text.parse().ok()).unwrap_or(0);
-        head.headers.remove("x-cluster");
-        let port = head.host().rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        let to = Some((head.host().split(':').next().unwrap().to_owned(), port.unwrap_or(80)));
-        Verdict::Forward(Forward { cluster: ClusterId(cluster), settings: Arc::clone(&self.settings), to, hash: None })
+        self.send_on(head)
+    }
+
+    async fn on_body(&self, head: &mut RequestHead, body: Bytes, _: &Peer, (): &mut ()) -> Verdict {
+        if head.path() == "/own" {
+            return Verdict::Answer(Answer::text(200, format!("own {}", String::from_utf8_lossy(&body))));
+        }
+        if head.path() == "/read-again" {
+            return Verdict::Read(1);
+        }
+        self.send_on(head)
+    }
+
+    fn on_trailers(&self, trailers: &mut Headers, (): &mut ()) {
+        trailers.remove("x-user");
     }
 
     fn on_response(&self, head: &mut ResponseHead, (): &mut ()) {

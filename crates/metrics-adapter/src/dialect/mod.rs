@@ -1,5 +1,6 @@
 //! The command lines and files of other programs: read as they are, and turned into [`Config`].
 
+mod dump_fsm;
 pub mod mapping;
 mod peer_metrics;
 pub mod statsd_exporter;
@@ -13,6 +14,10 @@ use crate::{config::Config, facts::Facts, shared::Shared};
 
 /// The programs whose place we can take.
 pub const NAMES: [&str; 1] = [statsd_exporter::NAME];
+
+/// What they call the address where metrics are, and the file that guards it.
+pub const LISTEN_FLAG: &str = "web.listen-address";
+pub const WEB_CONFIG_FLAG: &str = "web.config.file";
 
 /// What was typed for one of them.
 #[derive(Clone, Debug)]

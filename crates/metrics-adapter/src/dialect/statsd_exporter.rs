@@ -2,7 +2,11 @@
 //!
 //! Deliberately not as it is there is written down in docs/metrics-adapter-statsd.md.
 
-use std::{ffi::OsString, path::PathBuf, sync::Arc};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use common::{
     Answer, CommonArgs, Defaults, Failure, Sidecar, Usage,
@@ -10,11 +14,13 @@ use common::{
 };
 use values::{ListenAddr, Span};
 
-use super::{mapping, web_config};
+use super::{dump_fsm, mapping, web_config};
 use crate::{
     config::{Config, LAST_SCRAPE, Mode, SocketFile},
+    events,
     line::Styles,
     listen::Listener,
+    map::Mapping,
     relay,
     shared::Shared,
     store::{
@@ -100,7 +106,7 @@ pub struct Flags {
     #[arg(long = "statsd.event-flush-interval", value_name = "DURATION", default_value = "200ms")]
     event_flush_interval: Span,
 
-    /// Accepted; `metrics-adapter explain LINE` says which rule applies, and why
+    /// Where to draw the tree of globs, in the language of Graphviz
     #[arg(long = "debug.dump-fsm", value_name = "FILE", default_value = "")]
     dump_fsm: String,
 
@@ -174,14 +180,13 @@ fn with_values(argv: &[OsString]) -> Vec<OsString> {
     argv.iter().map(|word| switch(word).unwrap_or_else(|| word.clone())).collect()
 }
 
-const WITHOUT_EFFECT: [&str; 7] = [
+const WITHOUT_EFFECT: [&str; 6] = [
     "--statsd.cache-size",
     "--statsd.cache-type",
     "--statsd.event-queue-size",
     "--statsd.event-flush-threshold",
     "--statsd.event-flush-interval",
     "--statsd.udp-packet-queue-size",
-    "--debug.dump-fsm",
 ];
 
 impl Flags {
@@ -232,6 +237,7 @@ impl Flags {
         if !problems.is_empty() {
             return Err(Failure { exit: common::Exit::Config, problems });
         }
+        self.dump(file.as_deref(), &loaded.mapping);
         let styles = Styles {
             dogstatsd: self.dogstatsd,
             influxdb: self.influxdb,
@@ -251,6 +257,18 @@ impl Flags {
             web,
             last_scrape: LAST_SCRAPE,
         })
+    }
+
+    /// As at the peer: what cannot be written is an error in the log, and no reason not to go on.
+    fn dump(&self, mapping: Option<&Path>, rules: &Mapping) {
+        if self.dump_fsm.is_empty() {
+            return;
+        }
+        let written = match mapping {
+            Some(_) => std::fs::write(&self.dump_fsm, dump_fsm::drawn(rules)).map_err(|error| error.to_string()),
+            None => Err("there is no --statsd.mapping-config to draw".into()),
+        };
+        events::drawn(&self.dump_fsm, written);
     }
 
     fn relay(&self, problems: &mut Vec<String>) -> Vec<relay::Config> {

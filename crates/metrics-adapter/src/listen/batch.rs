@@ -10,7 +10,7 @@ use nix::{
     sys::socket::{MsgFlags, MultiHeaders, recvmmsg},
 };
 
-use crate::shared::Shared;
+use crate::{shared::Shared, store::Input};
 
 /// The largest packet there can be. Pages of it that no packet ever reached take no memory.
 const LARGEST: usize = 65_536;
@@ -20,6 +20,7 @@ pub(super) struct Batch {
     buffer: Vec<u8>,
     headers: MultiHeaders<()>,
     most: usize,
+    input: Input,
 }
 
 /// What was received in one go.
@@ -30,8 +31,8 @@ pub(super) struct Received {
 }
 
 impl Batch {
-    pub(super) fn new(most: usize) -> Self {
-        Self { buffer: vec![0; most * LARGEST], headers: MultiHeaders::preallocate(most, None), most }
+    pub(super) fn new(input: Input, most: usize) -> Self {
+        Self { buffer: vec![0; most * LARGEST], headers: MultiHeaders::preallocate(most, None), most, input }
     }
 
     /// Takes everything that waits in the socket. Nothing there is an error.
@@ -59,11 +60,14 @@ impl Batch {
         let messages =
             recvmmsg(socket.as_raw_fd(), &mut self.headers, slices.iter_mut(), MsgFlags::MSG_DONTWAIT, None)?;
         let mut received = Received::default();
-        shared.take(messages.map(|message| {
-            received.packets += 1;
-            received.bytes += message.bytes;
-            message.iovs().next().unwrap_or_default()
-        }));
+        shared.take(
+            self.input,
+            messages.map(|message| {
+                received.packets += 1;
+                received.bytes += message.bytes;
+                message.iovs().next().unwrap_or_default()
+            }),
+        );
         Ok(received)
     }
 }

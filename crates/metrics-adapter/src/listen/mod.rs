@@ -22,7 +22,7 @@ use values::ListenAddr;
 
 pub use drops::Drops;
 
-use crate::{config::SocketFile, shared::Shared};
+use crate::{config::SocketFile, shared::Shared, store::Input};
 
 /// One place where lines come in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,9 +38,9 @@ pub type Closing = watch::Receiver<bool>;
 
 /// Sockets that are bound, and nothing reads from them yet.
 pub struct Bound {
-    udp: Vec<std::net::UdpSocket>,
-    unixgram: Vec<file::Bound<std::os::unix::net::UnixDatagram>>,
-    streams: Vec<stream::Acceptor>,
+    udp: Vec<(Input, std::net::UdpSocket)>,
+    unixgram: Vec<(Input, file::Bound<std::os::unix::net::UnixDatagram>)>,
+    streams: Vec<(Input, stream::Acceptor)>,
     pub drops: Drops,
 }
 
@@ -48,9 +48,9 @@ pub struct Bound {
 pub fn bind(listeners: &[Listener], read_buffer: Option<usize>) -> Result<Bound, Failure> {
     let mut bound = Bound { udp: Vec::new(), unixgram: Vec::new(), streams: Vec::new(), drops: Drops::default() };
     let mut problems = Vec::new();
-    for listener in listeners {
+    for (input, listener) in (0..).zip(listeners) {
         let (what, place) = listener.described();
-        match bound.add(listener, read_buffer) {
+        match bound.add(input, listener, read_buffer) {
             Ok(addr) => tracing::info!(what, addr, "listening"),
             Err(error) => problems.push(format!("cannot listen on {place} ({what}): {}", reason(&error))),
         }
@@ -82,27 +82,27 @@ fn shown(path: &Path) -> String {
 }
 
 impl Bound {
-    fn add(&mut self, listener: &Listener, read_buffer: Option<usize>) -> io::Result<String> {
+    fn add(&mut self, input: Input, listener: &Listener, read_buffer: Option<usize>) -> io::Result<String> {
         match listener {
             Listener::Udp(addr) => {
                 let socket = udp::bind(addr, read_buffer)?;
                 let addr = socket.local_addr()?.to_string();
                 self.drops.watch(&socket, addr.clone());
-                self.udp.push(socket);
+                self.udp.push((input, socket));
                 Ok(addr)
             }
             Listener::Tcp(addr) => {
                 let socket = addr.bind_tcp()?;
                 let addr = socket.local_addr()?.to_string();
-                self.streams.push(stream::Acceptor::Tcp(socket));
+                self.streams.push((input, stream::Acceptor::Tcp(socket)));
                 Ok(addr)
             }
             Listener::UnixDatagram(file) => {
-                self.unixgram.push(file::datagram(file, read_buffer)?);
+                self.unixgram.push((input, file::datagram(file, read_buffer)?));
                 Ok(shown(&file.path))
             }
             Listener::UnixStream(file) => {
-                self.streams.push(stream::Acceptor::Unix(file::stream(file)?));
+                self.streams.push((input, stream::Acceptor::Unix(file::stream(file)?)));
                 Ok(shown(&file.path))
             }
         }
@@ -110,13 +110,13 @@ impl Bound {
 
     /// Reads from all of them until `closing` says that nobody will ask any more.
     pub fn start(self, sidecar: &mut Sidecar, shared: &Arc<Shared>, closing: &Closing) -> Result<(), Failure> {
-        for socket in self.udp {
+        for (input, socket) in self.udp {
             let (shared, closing) = (Arc::clone(shared), closing.clone());
-            sidecar.spawn_worker("udp", move || udp::read(socket, shared, closing))?;
+            sidecar.spawn_worker("udp", move || udp::read(socket, input, shared, closing))?;
         }
-        for socket in self.unixgram {
+        for (input, socket) in self.unixgram {
             let (shared, closing) = (Arc::clone(shared), closing.clone());
-            sidecar.spawn_worker("unixgram", move || unixgram::read(socket, shared, closing))?;
+            sidecar.spawn_worker("unixgram", move || unixgram::read(socket, input, shared, closing))?;
         }
         if !self.streams.is_empty() {
             let (shared, closing) = (Arc::clone(shared), closing.clone());

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::{Closing, closed, file};
-use crate::shared::Shared;
+use crate::{shared::Shared, store::Input};
 
 /// A longer line is no line. As much as a packet can have.
 const LONGEST_LINE: usize = 65_535;
@@ -67,11 +67,15 @@ impl Listening {
     }
 }
 
-pub(super) async fn accept(acceptors: Vec<Acceptor>, shared: Arc<Shared>, closing: Closing) -> Result<(), Failure> {
+pub(super) async fn accept(
+    acceptors: Vec<(Input, Acceptor)>,
+    shared: Arc<Shared>,
+    closing: Closing,
+) -> Result<(), Failure> {
     let mut listeners = JoinSet::new();
-    for acceptor in acceptors {
+    for (input, acceptor) in acceptors {
         let listener = Listening::new(acceptor).map_err(|error| Failure::bug(format!("stream socket: {error}")))?;
-        listeners.spawn(serve(listener, Arc::clone(&shared), closing.clone()));
+        listeners.spawn(serve(listener, input, Arc::clone(&shared), closing.clone()));
     }
     while let Some(ended) = listeners.join_next().await {
         ended.map_err(|error| Failure::bug(format!("a listener of streams: {error}")))?;
@@ -79,7 +83,7 @@ pub(super) async fn accept(acceptors: Vec<Acceptor>, shared: Arc<Shared>, closin
     Ok(())
 }
 
-async fn serve(listener: Listening, shared: Arc<Shared>, mut closing: Closing) {
+async fn serve(listener: Listening, input: Input, shared: Arc<Shared>, mut closing: Closing) {
     let mut connections = JoinSet::new();
     loop {
         let accepted = tokio::select! {
@@ -90,7 +94,7 @@ async fn serve(listener: Listening, shared: Arc<Shared>, mut closing: Closing) {
         match accepted {
             Ok(connection) => {
                 shared.traffic.connections.add(1);
-                connections.spawn(read(connection, Arc::clone(&shared)));
+                connections.spawn(read(connection, input, Arc::clone(&shared)));
             }
             // Out of descriptors, most likely: asking again at once would only burn CPU.
             Err(_) => {
@@ -101,8 +105,8 @@ async fn serve(listener: Listening, shared: Arc<Shared>, mut closing: Closing) {
     }
 }
 
-async fn read(connection: Connection, shared: Arc<Shared>) {
-    let mut lines = Lines::default();
+async fn read(connection: Connection, input: Input, shared: Arc<Shared>) {
+    let mut lines = Lines { input, ..Lines::default() };
     loop {
         let outcome = match connection.readable().await {
             Ok(()) => lines.read(&connection, &shared),
@@ -127,6 +131,7 @@ struct Lines {
     begun: Vec<u8>,
     /// The line that is coming is too long, and its end is waited for.
     skipping: bool,
+    input: Input,
 }
 
 impl Lines {
@@ -148,11 +153,11 @@ impl Lines {
             self.keep(&piece[..end], shared);
             piece = &piece[end + 1..];
             if !std::mem::take(&mut self.skipping) {
-                shared.take([std::mem::take(&mut self.begun).as_slice()].into_iter());
+                shared.take(self.input, [std::mem::take(&mut self.begun).as_slice()].into_iter());
             }
         }
         if let Some(end) = memrchr(b'\n', piece) {
-            shared.take([&piece[..end]].into_iter());
+            shared.take(self.input, [&piece[..end]].into_iter());
             piece = &piece[end + 1..];
         }
         self.keep(piece, shared);
@@ -174,7 +179,7 @@ impl Lines {
     /// The last line need not have an end.
     fn end(&mut self, shared: &Shared) {
         if !self.begun.is_empty() {
-            shared.take([std::mem::take(&mut self.begun).as_slice()].into_iter());
+            shared.take(self.input, [std::mem::take(&mut self.begun).as_slice()].into_iter());
         }
     }
 }

@@ -21,7 +21,7 @@ use super::{
     batch::{Batch, Received},
     closed,
 };
-use crate::{events, shared::Shared};
+use crate::{events, shared::Shared, store::Input};
 
 const PACKETS: usize = 256;
 /// The kernel gives what it may give anybody, if that is less.
@@ -48,11 +48,16 @@ pub(super) fn bind(addr: &ListenAddr, read_buffer: Option<usize>) -> io::Result<
     Ok(socket)
 }
 
-pub(super) async fn read(socket: UdpSocket, shared: Arc<Shared>, mut closing: Closing) -> Result<(), Failure> {
+pub(super) async fn read(
+    socket: UdpSocket,
+    input: Input,
+    shared: Arc<Shared>,
+    mut closing: Closing,
+) -> Result<(), Failure> {
     let room = SockRef::from(&socket).recv_buffer_size().unwrap_or(READ_BUFFER);
     let failed = |error: io::Error| Failure::bug(format!("udp socket: {error}"));
     let socket = tokio::net::UdpSocket::from_std(socket).map_err(failed)?;
-    let mut batch = Batch::new(PACKETS);
+    let mut batch = Batch::new(input, PACKETS);
     let mut nap = LONGEST_NAP;
     loop {
         tokio::select! {

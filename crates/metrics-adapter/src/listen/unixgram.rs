@@ -7,15 +7,20 @@ use common::Failure;
 use tokio::io::Interest;
 
 use super::{Closing, batch::Batch, closed, file::Bound, udp::AFTER_ERROR};
-use crate::{events, shared::Shared};
+use crate::{events, shared::Shared, store::Input};
 
 const PACKETS: usize = 32;
 
-pub(super) async fn read(bound: Bound<UnixDatagram>, shared: Arc<Shared>, mut closing: Closing) -> Result<(), Failure> {
+pub(super) async fn read(
+    bound: Bound<UnixDatagram>,
+    input: Input,
+    shared: Arc<Shared>,
+    mut closing: Closing,
+) -> Result<(), Failure> {
     let Bound { socket, path: _path } = bound;
     let failed = |error: io::Error| Failure::bug(format!("unix datagram socket: {error}"));
     let socket = tokio::net::UnixDatagram::from_std(socket).map_err(failed)?;
-    let mut batch = Batch::new(PACKETS);
+    let mut batch = Batch::new(input, PACKETS);
     loop {
         tokio::select! {
             ready = socket.readable() => ready.map_err(failed)?,

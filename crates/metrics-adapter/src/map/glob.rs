@@ -84,6 +84,44 @@ impl Tries {
     }
 }
 
+/// A step of the walk, from one state to another: states are numbered as they are found by breadth, 0 is the start. The
+/// first step is the kind of a line, every other a part of its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Step<'m> {
+    pub from: usize,
+    pub to: usize,
+    pub part: &'m str,
+    /// No step leads further.
+    pub is_last: bool,
+}
+
+impl Tries {
+    pub(super) fn steps(&self) -> Vec<Step<'_>> {
+        let mut steps = Vec::new();
+        // What comes after each state, as far as states are numbered.
+        let mut states: Vec<Option<(&Trie, &Node)>> = vec![None];
+        for (nth, kind) in Kind::ALL.into_iter().enumerate() {
+            let start = self.tries.get(nth).map(|trie| (trie, &trie.nodes[0]));
+            let is_last = start.is_none_or(|(_, node)| node.is_last());
+            steps.push(Step { from: 0, to: states.len(), part: kind.name(), is_last });
+            states.push(start);
+        }
+        let mut from = 1;
+        while from < states.len() {
+            if let Some((trie, node)) = states[from] {
+                let spelled = node.spelled.iter().map(|(part, next)| (&**part, *next));
+                for (part, next) in node.star.map(|next| ("*", next)).into_iter().chain(spelled) {
+                    let node = &trie.nodes[next as usize];
+                    steps.push(Step { from, to: states.len(), part, is_last: node.is_last() });
+                    states.push(Some((trie, node)));
+                }
+            }
+            from += 1;
+        }
+        steps
+    }
+}
+
 #[derive(Debug, Default)]
 struct Node {
     spelled: BTreeMap<Box<str>, u32>,

@@ -20,6 +20,7 @@ pub use rule::{
     default_quantiles,
 };
 
+pub use glob::Step;
 use glob::Tries;
 pub(crate) use glob::is_glob;
 pub(crate) use pattern::go_regex;
@@ -132,6 +133,11 @@ impl Mapping {
     /// another rule's doing.
     pub fn unreachable(&self) -> Vec<(usize, Option<usize>)> {
         self.globs.unreachable()
+    }
+
+    /// The tree that globs are walked by.
+    pub fn glob_steps(&self) -> Vec<Step<'_>> {
+        self.globs.steps()
     }
 
     /// The rule for a name, if there is one. It may say that the line is dropped.

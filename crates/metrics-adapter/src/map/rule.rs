@@ -13,6 +13,14 @@ pub enum Kind {
 
 impl Kind {
     pub const ALL: [Self; 3] = [Self::Counter, Self::Gauge, Self::Observer];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+            Self::Observer => "observer",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -94,27 +94,75 @@ fn every_action_does_what_prometheus_does() {
 #[test]
 fn a_rule_that_means_nothing_is_refused_with_its_line() {
     for (rule, expected) in [
-        ("{action: nonsense}", "action: \"nonsense\": expected one of replace, keep"),
-        ("{source_labels: [a]}", "replace needs target_label"),
-        ("{target_label: 'a-b'}", "target_label: \"a-b\": expected a name of a label"),
-        ("{action: hashmod, target_label: a}", "hashmod needs a modulus above 0"),
-        ("{action: hashmod, modulus: 3}", "hashmod needs target_label"),
+        ("{action: nonsense}", "action: \"nonsense\": unknown relabel action, expected one of replace, keep"),
+        ("{source_labels: [a]}", "relabel configuration for replace action requires 'target_label' value"),
+        ("{source_labels: [a-b], target_label: c}", "source_labels[0]: \"a-b\": is not a valid label name"),
+        ("{target_label: 'a-b'}", "\"a-b\" is invalid 'target_label' for replace action"),
+        ("{target_label: '${1}-b'}", "\"${1}-b\" is invalid 'target_label' for replace action"),
+        ("{target_label: '${1'}", "\"${1\" is invalid 'target_label' for replace action"),
+        ("{action: hashmod, target_label: a}", "relabel configuration for hashmod requires non-zero modulus"),
+        ("{action: hashmod, modulus: 3}", "relabel configuration for hashmod action requires 'target_label' value"),
         ("{action: hashmod, modulus: many, target_label: a}", "modulus: \"many\": expected a whole number"),
+        ("{action: uppercase, target_label: '$1'}", "\"$1\" is invalid 'target_label' for uppercase action"),
         ("{action: keep, regex: '('}", "regex: `(`: "),
         ("{action: keep, regex: 'a)(b'}", "regex: `a)(b`: "),
-        ("{action: labelmap, replacement: 'a b'}", "replacement: \"a b\": expected a name"),
-        ("{action: labeldrop, source_labels: [a]}", "labeldrop takes only regex"),
+        ("{action: labelmap, replacement: 'a b'}", "\"a b\" is invalid 'replacement' for labelmap action"),
+        ("{action: labeldrop, source_labels: [a]}", "labeldrop action requires only 'regex', and no other fields"),
         (
             "{action: keepequal, source_labels: [a], target_label: b, regex: x}",
-            "keepequal takes only source_labels and target_label",
+            "keepequal action requires only 'source_labels' and 'target_label', and no other fields",
         ),
-        ("{action: lowercase, source_labels: [a], target_label: b, replacement: x}", "lowercase takes no replacement"),
+        (
+            "{action: lowercase, source_labels: [a], target_label: b, replacement: x}",
+            "'replacement' can not be set for lowercase action",
+        ),
         ("{action: drop, sorce_labels: [a]}", "sorce_labels: unknown key, did you mean source_labels?"),
     ] {
         let problems = relabeling(&format!("- {rule}")).unwrap_err();
         assert!(problems.iter().all(|problem| problem.starts_with("r.yaml:2: ")), "{problems:?}");
         assert!(problems.iter().any(|problem| problem.contains(expected)), "{rule}: {problems:?}");
     }
+}
+
+/// Random rules on random labels, and what Prometheus made of them: kept with these labels, `dropped`, or refused.
+const CASES: &str = include_str!("../../../../tests/fixtures/metrics-adapter/relabel.json");
+
+#[test]
+fn random_rules_do_what_prometheus_does() {
+    let cases: Vec<serde_json::Value> = serde_json::from_str(CASES).unwrap();
+    let mut wrong = Vec::new();
+    for case in &cases {
+        let rules = case["rules"].as_str().unwrap();
+        let ends = case["ends"].as_str();
+        let pairs = |key: &str| {
+            let labels = case[key].as_object().into_iter().flatten();
+            labels.map(|(name, value)| (name.clone(), value.as_str().unwrap().to_owned())).collect::<Labels>()
+        };
+        let is_same = match relabeling(rules) {
+            // Where Prometheus has words for it, they are the same but for a quote.
+            Err(problems) => ends.is_some_and(|ends| {
+                let ends = ends.replace('`', "'");
+                ends == "refused" || problems.iter().any(|problem| problem.contains(&ends))
+            }),
+            Ok(rules) => {
+                let mut labels = pairs("labels");
+                match rules.apply(&mut labels) {
+                    true => ends.is_none() && labels == pairs("kept"),
+                    false => ends == Some("dropped"),
+                }
+            }
+        };
+        if !is_same {
+            wrong.push((
+                case,
+                relabeling(rules).map(|rules| {
+                    let mut labels = pairs("labels");
+                    rules.apply(&mut labels).then_some(labels)
+                }),
+            ));
+        }
+    }
+    assert!(cases.len() == 600 && wrong.is_empty(), "{} of {}: {:#?}", wrong.len(), cases.len(), wrong.first());
 }
 
 const RULE_KEYS: Keys = &[

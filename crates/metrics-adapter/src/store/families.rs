@@ -2,8 +2,12 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    hash::BuildHasher,
     sync::Arc,
 };
+
+use hashbrown::{DefaultHashBuilder, HashTable};
+use smallvec::SmallVec;
 
 use super::series::Slab;
 
@@ -44,7 +48,8 @@ pub struct Family {
     pub name: Arc<str>,
     pub kind: Type,
     pub help: Arc<str>,
-    pub series: Vec<u32>,
+    /// Most names of a flood have one.
+    pub series: SmallVec<[u32; 2]>,
     /// Series that came, ever: those that grow are found by it.
     pub born: u64,
     /// Something below zero was observed.
@@ -65,17 +70,26 @@ impl Family {
     }
 }
 
+const CREATED: &str = "_created";
+
 #[derive(Debug, Default)]
 pub struct Families {
     all: Slab<Family>,
+    /// In the order in which they are exposed.
     by_name: BTreeMap<Arc<str>, u32>,
+    /// The same, for those who look for one of them: a scrape asks for each name what others it would meet.
+    places: HashTable<u32>,
+    hasher: DefaultHashBuilder,
+    /// How many names end with what OpenMetrics keeps for itself: none, mostly.
+    created: usize,
     of_type: [usize; Type::ALL.len()],
     helps: BTreeSet<Arc<str>>,
 }
 
 impl Families {
     pub fn find(&self, name: &str) -> Option<u32> {
-        self.by_name.get(name).copied()
+        let is = |at: &u32| self.all.get(*at).is_some_and(|family| *family.name == *name);
+        self.places.find(self.hasher.hash_one(name), is).copied()
     }
 
     pub fn get(&self, at: u32) -> Option<&Family> {
@@ -110,13 +124,17 @@ impl Families {
             name: Arc::clone(&name),
             kind,
             help,
-            series: Vec::new(),
+            series: SmallVec::new(),
             born: 0,
             below_zero: false,
             values: None,
         };
         let at = self.all.add(family);
         self.of_type[kind as usize] += 1;
+        self.created += usize::from(name.ends_with(CREATED));
+        let Self { places, all, hasher, .. } = self;
+        let hash = |name: &str| hasher.hash_one(name);
+        places.insert_unique(hash(&name), at, |at| all.get(*at).map_or(0, |family| hash(&family.name)));
         self.by_name.insert(name, at);
         at
     }
@@ -134,14 +152,25 @@ impl Families {
     }
 
     pub fn remove(&mut self, at: u32) -> Option<Family> {
+        let name = Arc::clone(&self.all.get(at)?.name);
+        if let Ok(place) = self.places.find_entry(self.hasher.hash_one(&*name), |known| *known == at) {
+            place.remove();
+        }
         let family = self.all.remove(at)?;
         self.by_name.remove(&family.name);
+        self.created -= usize::from(family.name.ends_with(CREATED));
         self.of_type[family.kind as usize] -= 1;
         Some(family)
     }
 
     fn kind(&self, name: &str) -> Option<Type> {
         Some(self.get(self.find(name)?)?.kind)
+    }
+
+    /// Whether there is a name that OpenMetrics keeps for the time of this one's creation.
+    pub fn has_created(&self, name: &str) -> bool {
+        let base = name.strip_suffix("_total").unwrap_or(name);
+        self.created > 0 && self.find(&format!("{base}{CREATED}")).is_some()
     }
 
     /// Whether a name cannot have this type: it has another one, or its samples would have the names of others.
@@ -157,7 +186,7 @@ impl Families {
                 Type::Summary | Type::Histogram => whole.suffixes().contains(suffix),
             })
         };
-        let has_part = |suffix: &&str| self.by_name.contains_key(format!("{name}{suffix}").as_str());
+        let has_part = |suffix: &&str| self.find(&format!("{name}{suffix}")).is_some();
         Type::Histogram.suffixes().iter().any(is_part) || kind.suffixes().iter().any(has_part)
     }
 }

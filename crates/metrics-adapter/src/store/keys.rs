@@ -7,6 +7,7 @@ use std::hash::{BuildHasher, Hasher};
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 
+use super::Group;
 use crate::line::{Kind, parse::Rule, shape::Shape};
 
 /// What lines with one key mean.
@@ -28,6 +29,7 @@ struct Entry {
     key: Box<[u8]>,
     /// Where the name ends and the rest begins.
     name: u32,
+    group: Group,
     meaning: Meaning,
 }
 
@@ -44,39 +46,42 @@ pub struct Keys {
 const OVERHEAD: usize = size_of::<Entry>() + 24;
 
 impl Entry {
-    fn is(&self, name: &[u8], rest: &[u8]) -> bool {
-        self.name as usize == name.len()
+    fn is(&self, group: Group, name: &[u8], rest: &[u8]) -> bool {
+        self.group == group
+            && self.name as usize == name.len()
             && self.key.len() == name.len() + rest.len()
             && self.key.starts_with(name)
             && self.key.ends_with(rest)
     }
+
+    fn hash(&self, hasher: &DefaultHashBuilder) -> u64 {
+        let (name, rest) = self.key.split_at(self.name as usize);
+        hash(hasher, self.group, name, rest)
+    }
 }
 
-fn hash(hasher: &DefaultHashBuilder, name: &[u8], rest: &[u8]) -> u64 {
+fn hash(hasher: &DefaultHashBuilder, group: Group, name: &[u8], rest: &[u8]) -> u64 {
     let mut state = hasher.build_hasher();
+    state.write_u16(group);
     state.write(name);
     state.write(rest);
     state.finish()
 }
 
 impl Keys {
-    pub fn find(&self, name: &[u8], rest: &[u8]) -> Option<Meaning> {
-        let hash = hash(&self.hasher, name, rest);
-        let at = self.table.find(hash, |&at| self.entries[at as usize].is(name, rest))?;
+    pub fn find(&self, group: Group, name: &[u8], rest: &[u8]) -> Option<Meaning> {
+        let hash = hash(&self.hasher, group, name, rest);
+        let at = self.table.find(hash, |&at| self.entries[at as usize].is(group, name, rest))?;
         Some(self.entries[*at as usize].meaning)
     }
 
-    pub fn remember(&mut self, shape: &Shape<'_>, rest: &[u8], meaning: Meaning) {
+    pub fn remember(&mut self, group: Group, shape: &Shape<'_>, rest: &[u8], meaning: Meaning) {
         let (Ok(at), Ok(name)) = (u32::try_from(self.entries.len()), u32::try_from(shape.name.len())) else { return };
         let key: Box<[u8]> = [shape.name, rest].concat().into();
         self.bytes += key.len() + OVERHEAD;
-        self.entries.push(Entry { key, name, meaning });
+        self.entries.push(Entry { key, name, group, meaning });
         let Self { table, entries, hasher, .. } = self;
-        table.insert_unique(hash(hasher, shape.name, rest), at, |&at| {
-            let entry = &entries[at as usize];
-            let (name, rest) = entry.key.split_at(entry.name as usize);
-            hash(hasher, name, rest)
-        });
+        table.insert_unique(hash(hasher, group, shape.name, rest), at, |&at| entries[at as usize].hash(hasher));
     }
 
     /// Forgets the keys of series that are gone.
@@ -85,11 +90,7 @@ impl Keys {
         self.entries.shrink_to(2 * self.entries.len());
         self.bytes = self.entries.iter().map(|entry| entry.key.len() + OVERHEAD).sum();
         let Self { table, entries, hasher, .. } = self;
-        let place = |at: &u32| {
-            let entry = &entries[*at as usize];
-            let (name, rest) = entry.key.split_at(entry.name as usize);
-            hash(hasher, name, rest)
-        };
+        let place = |at: &u32| entries[*at as usize].hash(hasher);
         let mut fresh = HashTable::with_capacity(entries.len());
         for at in 0..entries.len() as u32 {
             fresh.insert_unique(place(&at), at, place);

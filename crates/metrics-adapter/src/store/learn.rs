@@ -11,7 +11,7 @@ use exposition::Labels;
 use hashbrown::DefaultHashBuilder;
 
 use super::{
-    Store,
+    Group, Store,
     clock::Tick,
     counts::Refused,
     distinct::Distinct,
@@ -163,7 +163,7 @@ fn shared<T: PartialEq>(known: &mut Vec<Arc<T>>, spec: T) -> Arc<T> {
 
 impl Store {
     /// `key` is what the line will be known by, if it is one of those that can be.
-    pub(super) fn learn(&mut self, line: &[u8], key: Option<(Shape<'_>, &[u8])>, now: Tick) {
+    pub(super) fn learn(&mut self, group: Group, line: &[u8], key: Option<(Shape<'_>, &[u8])>, now: Tick) {
         let mut parsed = parse(line, &self.rules.styles);
         let before = parsed.labels.0.len();
         let exemplar = exemplars::take(&mut parsed.labels, &self.rules.exemplars);
@@ -174,7 +174,7 @@ impl Store {
         parsed.wrong.iter().for_each(|wrong| self.counts.wrong(*wrong));
         let mapping = Arc::clone(&self.rules.mapping);
         for sample in &parsed.samples {
-            let meaning = self.place(&parsed, sample, &mapping, now);
+            let meaning = self.place(group, &parsed, sample, &mapping, now);
             let weight = u64::from(sample.rule.weight);
             match meaning {
                 Ok(meaning) => {
@@ -190,7 +190,7 @@ impl Store {
                         && !may_be_message(shape.name)
                         && !has_exemplar
                     {
-                        self.remember(&shape, rest, meaning);
+                        self.remember(group, &shape, rest, meaning);
                     }
                 }
                 Err(Unplaced { refused, mapped, name }) => {
@@ -219,15 +219,16 @@ impl Store {
 
     /// A series has few keys, of different rates or orders of tags. Whoever sends ever other ones, or names that a rule
     /// drops, gets no memory for it.
-    fn remember(&mut self, shape: &Shape<'_>, rest: &[u8], meaning: Meaning) {
+    fn remember(&mut self, group: Group, shape: &Shape<'_>, rest: &[u8], meaning: Meaning) {
         if self.keys.len() > KEYS_OF_NOBODY + KEYS_OF_SERIES * self.series.len() {
             self.keys.clear();
         }
-        self.keys.remember(shape, rest, meaning);
+        self.keys.remember(group, shape, rest, meaning);
     }
 
     fn place(
         &mut self,
+        group: Group,
         parsed: &Parsed<'_>,
         sample: &Sample<'_>,
         mapping: &Mapping,
@@ -248,7 +249,8 @@ impl Store {
         let Some(mut metric) = metric(parsed, sample.kind, mapping).map_err(unnamed)? else { return Ok(meaning) };
         meaning.mapped = metric.rule.is_some();
         meaning.scale = metric.scale;
-        let is_kept = relabelled(&mut metric, &self.rules.relabeling);
+        let is_kept = self.rules.of_group(group).is_none_or(|rules| relabelled(&mut metric, rules))
+            && relabelled(&mut metric, &self.rules.output);
         let checked = match is_kept {
             true => self.checked(&metric, sample.value * metric.scale),
             false => Err(Refused::Relabelled),

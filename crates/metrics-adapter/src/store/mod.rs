@@ -31,7 +31,7 @@ use crate::{
         shape::{Shape, without_timestamp},
     },
     map::Mapping,
-    relabel::Relabeling,
+    relabel::{self, Relabeling},
 };
 use clock::Tick;
 use counts::{Counts, Refused};
@@ -50,9 +50,17 @@ pub struct Rules {
     pub mapping: Arc<Mapping>,
     /// Tags that are exemplars and no labels.
     pub exemplars: Vec<String>,
-    /// On the metrics that lines have become, before they are kept.
-    pub relabeling: Arc<Relabeling>,
+    /// On the metrics that lines have become, by the place of their listener. A place without rules has none.
+    pub inputs: Arc<[Relabeling]>,
+    /// On all that is exposed, whoever sent it.
+    pub output: Arc<Relabeling>,
 }
+
+/// The place of a listener among all.
+pub type Input = u16;
+
+/// Listeners whose lines mean the same: 0 for all that have no rules of their own.
+pub type Group = u16;
 
 impl Default for Rules {
     fn default() -> Self {
@@ -61,8 +69,20 @@ impl Default for Rules {
             styles: Styles::default(),
             mapping: Arc::default(),
             exemplars: Vec::new(),
-            relabeling: Arc::default(),
+            inputs: Arc::default(),
+            output: Arc::default(),
         }
+    }
+}
+
+impl Rules {
+    fn group(&self, input: Input) -> Group {
+        let has_rules = self.inputs.get(usize::from(input)).is_some_and(|rules| !rules.is_empty());
+        if has_rules { input + 1 } else { 0 }
+    }
+
+    fn of_group(&self, group: Group) -> Option<&Relabeling> {
+        self.inputs.get(usize::from(group.checked_sub(1)?))
     }
 }
 
@@ -110,13 +130,14 @@ impl Store {
     }
 
     /// Takes a line, without its end.
-    pub fn take(&mut self, line: &[u8], now: Tick) {
+    pub fn take(&mut self, input: Input, line: &[u8], now: Tick) {
+        let group = self.rules.group(input);
         self.counts.lines += 1;
         if line.is_empty() {
             return;
         }
-        let Some(shape) = Shape::of(line) else { return self.strange(line, None, now) };
-        if let Some(meaning) = self.keys.find(shape.name, shape.rest)
+        let Some(shape) = Shape::of(line) else { return self.strange(group, line, None, now) };
+        if let Some(meaning) = self.keys.find(group, shape.name, shape.rest)
             && self.apply(&meaning, shape.value, now)
         {
             return;
@@ -124,21 +145,21 @@ impl Store {
         let mut buffer = std::mem::take(&mut self.buffer);
         match without_timestamp(shape.rest, &mut buffer) {
             Some(rest) => {
-                let known = self.keys.find(shape.name, rest);
+                let known = self.keys.find(group, shape.name, rest);
                 if !known.is_some_and(|meaning| self.apply(&meaning, shape.value, now)) {
-                    self.strange(line, Some((shape, rest)), now);
+                    self.strange(group, line, Some((shape, rest)), now);
                 }
             }
-            None => self.strange(line, Some((shape, shape.rest)), now),
+            None => self.strange(group, line, Some((shape, shape.rest)), now),
         }
         self.buffer = buffer;
     }
 
     /// A line that was not seen before, or is wrong.
-    fn strange(&mut self, line: &[u8], key: Option<(Shape<'_>, &[u8])>, now: Tick) {
+    fn strange(&mut self, group: Group, line: &[u8], key: Option<(Shape<'_>, &[u8])>, now: Tick) {
         match Message::of(line) {
             Some(message) => self.counts.message(message),
-            None => self.learn(line, key, now),
+            None => self.learn(group, line, key, now),
         }
     }
 
@@ -290,6 +311,13 @@ impl Store {
 
     pub fn end_reading(&mut self) {
         self.readers = self.readers.saturating_sub(1);
+    }
+
+    /// Whether a family here could have samples of such a name, in some format.
+    pub fn has_like(&self, name: &str) -> bool {
+        let base = relabel::base(name);
+        let variants = relabel::SUFFIXES.iter().map(|suffix| format!("{base}{suffix}"));
+        variants.chain([base.to_owned()]).any(|name| self.families.find(&name).is_some())
     }
 
     pub fn families(&self) -> &Families {

@@ -46,7 +46,7 @@ fn lines_add_up_the_first_time_and_every_other() {
         for line in
             ["c:1|c|#b:2,a:1", "c:2|c|@0.5|#a:1,b:2", "g:5|g", "g:+2|g", "t:100|ms|@0.1", "s:x|s", "s:y|s", "m:1|c:2|c"]
         {
-            store.take(line.as_bytes(), Tick(1));
+            store.take(0, line.as_bytes(), Tick(1));
         }
     }
     let expected = [r#"c{a="1",b="2"} 15"#, "g{} 7", "m{} 9", "s{} 2", "t{} 3/30"];
@@ -59,23 +59,23 @@ fn lines_add_up_the_first_time_and_every_other() {
 #[test]
 fn timestamps_do_not_make_keys() {
     let mut store = plain();
-    (0..100).for_each(|n| store.take(format!("c:1|c|#a:b|T{n}").as_bytes(), Tick(1)));
+    (0..100).for_each(|n| store.take(0, format!("c:1|c|#a:b|T{n}").as_bytes(), Tick(1)));
     assert_eq!((store.size().keys, shown(&store, Tick(1))), (1, vec![r#"c{a="b"} 100"#.to_owned()]));
 }
 
 #[test]
 fn lines_that_are_ever_different_take_no_memory() {
     let mut store = plain();
-    (1..100_000).for_each(|n| store.take(format!("c:1|c|@0.{n:06}").as_bytes(), Tick(1)));
+    (1..100_000).for_each(|n| store.take(0, format!("c:1|c|@0.{n:06}").as_bytes(), Tick(1)));
     assert!(store.size().keys < 5000 && store.size().series == 1, "{:?}", store.size());
 }
 
 #[test]
 fn nothing_poisons_what_is_there() {
     let mut store = plain();
-    store.take(b"c:1|c", Tick(1));
-    store.take(b"g:1|g", Tick(1));
-    store.take(b"t:1|h", Tick(1));
+    store.take(0, b"c:1|c", Tick(1));
+    store.take(0, b"g:1|g", Tick(1));
+    store.take(0, b"t:1|h", Tick(1));
     for line in [
         "c:NaN|c",
         "c:+Inf|c",
@@ -93,7 +93,7 @@ fn nothing_poisons_what_is_there() {
         "c:1|c|@1e-300",
         "t_sum:1|c",
     ] {
-        store.take(line.as_bytes(), Tick(1));
+        store.take(0, line.as_bytes(), Tick(1));
     }
     assert_eq!(shown(&store, Tick(1))[..1], ["c{} 2"]);
     assert_eq!(store.size().series, 3, "{:?}", shown(&store, Tick(1)));
@@ -107,7 +107,7 @@ fn nothing_poisons_what_is_there() {
 #[test]
 fn a_tiny_rate_costs_no_more_than_another() {
     let mut store = plain();
-    store.take(b"foo:1|ms|@0.0000001", Tick(1));
+    store.take(0, b"foo:1|ms|@0.0000001", Tick(1));
     assert_eq!(shown(&store, Tick(1)), ["foo{} 10000/10000000"]);
 }
 
@@ -116,8 +116,8 @@ fn limits_hold_and_what_is_there_goes_on() {
     let limited = Limits { series: Some(5), series_per_name: Some(2), ..limits() };
     let mut store = store(Mapping::default(), limited);
     for _ in 0..2 {
-        (0..4).for_each(|n| store.take(format!("a:1|c|#n:{n}").as_bytes(), Tick(1)));
-        (0..4).for_each(|n| store.take(format!("b{n}:1|c").as_bytes(), Tick(1)));
+        (0..4).for_each(|n| store.take(0, format!("a:1|c|#n:{n}").as_bytes(), Tick(1)));
+        (0..4).for_each(|n| store.take(0, format!("b{n}:1|c").as_bytes(), Tick(1)));
     }
     assert_eq!(shown(&store, Tick(1)), [r#"a{n="0"} 2"#, r#"a{n="1"} 2"#, "b0{} 2", "b1{} 2", "b2{} 2"]);
     assert_eq!((refused(&store, Refused::SeriesOfName), refused(&store, Refused::Series)), (2, 4));
@@ -127,7 +127,7 @@ fn limits_hold_and_what_is_there_goes_on() {
 fn memory_is_bounded_whatever_comes() {
     let mut store = plain();
     for n in 0..200_000 {
-        store.take(format!("name{n}:{n}|ms|#tag:{n}").as_bytes(), Tick(1));
+        store.take(0, format!("name{n}:{n}|ms|#tag:{n}").as_bytes(), Tick(1));
     }
     let size = store.size();
     assert!(size.bytes < (1 << 20) + 4096 && size.series > 1000, "{size:?}");
@@ -137,7 +137,7 @@ fn memory_is_bounded_whatever_comes() {
 #[test]
 fn values_of_a_label_are_replaced_when_there_are_too_many() {
     let mut store = store(Mapping::default(), Limits { label_values: Some(2), ..limits() });
-    (0..5).for_each(|n| store.take(format!("a:1|c|#user:{n},app:x").as_bytes(), Tick(1)));
+    (0..5).for_each(|n| store.take(0, format!("a:1|c|#user:{n},app:x").as_bytes(), Tick(1)));
     let expected = [r#"a{app="x",user="0"} 1"#, r#"a{app="x",user="1"} 1"#, r#"a{app="x",user="__other__"} 3"#];
     assert_eq!(shown(&store, Tick(1)), expected);
     assert_eq!(store.counts().replaced.values().sum::<u64>(), 3);
@@ -147,14 +147,14 @@ fn values_of_a_label_are_replaced_when_there_are_too_many() {
 fn what_nobody_sends_ends_and_frees_its_name() {
     let defaults = Defaults { ttl: Duration::from_secs(1), ..Defaults::default() };
     let mut store = store(Mapping::new(defaults, Ordering::default(), Vec::new()).unwrap(), limits());
-    store.take(b"a:1|g", Tick(0));
-    store.take(b"b:1|g|#x:1", Tick(0));
-    store.take(b"b:1|g|#x:2", Tick(8));
+    store.take(0, b"a:1|g", Tick(0));
+    store.take(0, b"b:1|g|#x:1", Tick(0));
+    store.take(0, b"b:1|g|#x:2", Tick(8));
     assert_eq!(store.expire(Tick(10)), 0);
     assert_eq!(store.expire(Tick(12)), 2);
     assert_eq!(shown(&store, Tick(12)), [r#"b{x="2"} 1"#]);
-    store.take(b"a:1|c", Tick(12));
-    store.take(b"b:1|g|#x:2", Tick(13));
+    store.take(0, b"a:1|c", Tick(12));
+    store.take(0, b"b:1|g|#x:2", Tick(13));
     assert_eq!(shown(&store, Tick(13)), ["a{} 1", r#"b{x="2"} 1"#]);
     assert_eq!(store.expire(Tick(40)), 2);
     let size = store.size();
@@ -165,7 +165,7 @@ fn what_nobody_sends_ends_and_frees_its_name() {
 fn nothing_goes_while_somebody_reads() {
     let defaults = Defaults { ttl: Duration::from_secs(1), ..Defaults::default() };
     let mut store = store(Mapping::new(defaults, Ordering::default(), Vec::new()).unwrap(), limits());
-    store.take(b"a:1|g", Tick(0));
+    store.take(0, b"a:1|g", Tick(0));
     assert_eq!(store.begin_reading(Tick(5)).len(), 1);
     assert_eq!(store.expire(Tick(50)), 0);
     store.end_reading();
@@ -192,7 +192,7 @@ fn rules_name_label_scale_and_drop() {
     let mut store = store(Mapping::new(Defaults::default(), Ordering::default(), entries).unwrap(), limits());
     for _ in 0..2 {
         for line in ["app.me.c:3|c|#who:you", "noise.1:1|c", "app.t.c:2000|ms", "plain:1|c"] {
-            store.take(line.as_bytes(), Tick(1));
+            store.take(0, line.as_bytes(), Tick(1));
         }
     }
     assert_eq!(shown(&store, Tick(1)), [r#"app_total{who="me"} 12"#, "plain{} 2"]);
@@ -204,7 +204,7 @@ fn rules_name_label_scale_and_drop() {
 #[test]
 fn a_gauge_and_a_set_are_not_the_same() {
     let mut store = plain();
-    store.take(b"a:1|g", Tick(1));
-    store.take(b"a:x|s", Tick(1));
+    store.take(0, b"a:1|g", Tick(1));
+    store.take(0, b"a:x|s", Tick(1));
     assert_eq!((shown(&store, Tick(1)), refused(&store, Refused::Conflict)), (vec!["a{} 1".to_owned()], 1));
 }

@@ -4,11 +4,15 @@ use std::{path::PathBuf, time::Duration};
 
 use tls::ClientTls;
 
+use crate::net::Network;
+
 /// Where requests go.
 #[derive(Clone, Debug)]
 pub struct Cluster {
     pub name: String,
     pub endpoints: Vec<Endpoint>,
+    /// Each request says where it goes, and no endpoint is needed; never into these networks.
+    pub anywhere_but: Option<Vec<Network>>,
     pub balance: Balance,
     pub connect_timeout: Duration,
     /// While nothing listens there, so long is tried again: the app may still be starting.
@@ -30,6 +34,7 @@ impl Cluster {
         Self {
             name: name.into(),
             endpoints,
+            anywhere_but: None,
             balance: Balance::RoundRobin,
             connect_timeout: Duration::from_secs(5),
             connect_wait: Duration::from_secs(5),
@@ -41,6 +46,13 @@ impl Cluster {
             max_requests: None,
             spread_addresses: false,
         }
+    }
+}
+
+impl Cluster {
+    /// A forward proxy's. Whoever refuses there is not an app that is about to start.
+    pub fn anywhere_but(name: impl Into<String>, networks: Vec<Network>) -> Self {
+        Self { anywhere_but: Some(networks), connect_wait: Duration::ZERO, ..Self::new(name, Vec::new()) }
     }
 }
 

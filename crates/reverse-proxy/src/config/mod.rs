@@ -9,6 +9,7 @@ use tls::ServerTls;
 use values::ListenAddr;
 
 use crate::{
+    egress::Destination,
     net::Network,
     pattern::{HostPattern, PathPattern, TextPattern},
     template::Template,
@@ -63,6 +64,8 @@ pub struct TcpRoute {
 #[derive(Clone, Debug)]
 pub struct Http {
     pub hosts: Vec<Host>,
+    /// Sets of hosts by the name that a client asks for in its TLS handshake. Empty: all hosts, whatever it asks for.
+    pub chains: Vec<Chain>,
     /// Index into `hosts`, for names that are not in any. None: 404.
     pub default_host: Option<usize>,
     /// `example.com:8080` is another host than `example.com`.
@@ -74,12 +77,24 @@ pub struct Http {
     pub server_header: Option<String>,
     /// Of requests that come to no route.
     pub access_logs: Vec<LogId>,
+    /// What messages that are passed on say of who has passed them on.
+    pub via: Option<String>,
+}
+
+/// The hosts of some names.
+#[derive(Clone, Debug)]
+pub struct Chain {
+    /// Empty: every name, and none.
+    pub server_names: Vec<HostPattern>,
+    /// Places in [`Http::hosts`].
+    pub hosts: std::ops::Range<usize>,
 }
 
 impl Default for Http {
     fn default() -> Self {
         Self {
             hosts: Vec::new(),
+            chains: Vec::new(),
             default_host: None,
             port_counts: false,
             http2: true,
@@ -87,6 +102,7 @@ impl Default for Http {
             limits: ClientLimits::default(),
             server_header: None,
             access_logs: Vec::new(),
+            via: None,
         }
     }
 }
@@ -104,6 +120,8 @@ pub struct ClientRules {
     /// A request without a traceparent gets one.
     pub traceparent: bool,
     pub underscores: Underscores,
+    /// Headers that nobody may send: taken out before anything looks at them.
+    pub unwelcome: Vec<String>,
 }
 
 /// What becomes of fields like `X_Real_IP`. To an app of WSGI or CGI they are `X-Real-IP`, which only we may say.
@@ -169,6 +187,8 @@ pub struct ClientLimits {
     pub send_timeout: Duration,
     pub idle_timeout: Duration,
     pub max_head: usize,
+    /// Fields of one head.
+    pub max_fields: Option<usize>,
     pub max_connections: Option<usize>,
     pub max_requests: Option<u64>,
     pub max_streams: u32,
@@ -182,6 +202,7 @@ impl Default for ClientLimits {
             send_timeout: Duration::from_secs(60),
             idle_timeout: Duration::from_secs(75),
             max_head: 64 << 10,
+            max_fields: None,
             max_connections: None,
             max_requests: None,
             max_streams: 100,
@@ -261,6 +282,18 @@ pub struct When {
     pub methods: Vec<String>,
     pub headers: Vec<FieldPattern>,
     pub query: Vec<FieldPattern>,
+    pub tunnel: Tunnel,
+    /// Of a forward proxy: where the request wants to go is one of these.
+    pub destinations: Vec<Destination>,
+}
+
+/// Whether a route is for CONNECT.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tunnel {
+    #[default]
+    Never,
+    Only,
+    Too,
 }
 
 /// A header or a parameter of the query.

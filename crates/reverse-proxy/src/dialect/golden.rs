@@ -3,7 +3,7 @@
 use std::{fmt::Write, fs, path::Path};
 
 use crate::{
-    config::{Action, Cluster, Config, Listener, NewHost, NewPath, Route, Serve},
+    config::{Action, Cluster, Config, Listener, NewHost, NewPath, Route, Serve, Tunnel},
     template::{Part, Template},
 };
 
@@ -118,7 +118,12 @@ fn route(route: &Route, out: &mut String) {
         Action::Status => "status".into(),
     };
     let auth = route.auth.as_ref().map(|auth| format!(" auth {:?} {}", auth.realm, auth.users.display()));
-    let _ = writeln!(out, "    {} -> {what}{}", route.name, auth.unwrap_or_default());
+    let tunnel = match route.when.tunnel {
+        Tunnel::Never => "",
+        Tunnel::Only => " tunnel",
+        Tunnel::Too => " and tunnel",
+    };
+    let _ = writeln!(out, "    {}{tunnel} -> {what}{}", route.name, auth.unwrap_or_default());
     for (name, rules) in [("request", &route.request_headers), ("response", &route.response_headers)] {
         for rule in rules {
             let change = format!("{:?}", rule.change);
@@ -138,6 +143,10 @@ fn cluster(cluster: &Cluster, out: &mut String) {
         cluster.http2,
         cluster.tls.is_some()
     );
+    if let Some(networks) = &cluster.anywhere_but {
+        let _ =
+            writeln!(out, "  anywhere but {}", networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+    }
     for endpoint in &cluster.endpoints {
         let _ = writeln!(out, "  {:?} weight {} backup {}", endpoint.address, endpoint.weight, endpoint.backup);
     }

@@ -11,7 +11,7 @@ use crate::config::{
     Trust, Underscores,
 };
 
-use super::{Reader, cluster::pair, log, route};
+use super::{Reader, cluster::pair, egress, log, route};
 
 pub fn listener(section: &mut Section, reader: &mut Reader) -> Option<Listener> {
     let addr: Option<ListenAddr> = section.required("listen");
@@ -104,21 +104,35 @@ fn http(section: &mut Section, reader: &mut Reader) -> Http {
     for mut inner in section.sections("hosts") {
         hosts.push(host(&mut inner, reader, &logs, auth.as_ref()));
     }
-    let own = route::routes(section, reader, &logs, auth.as_ref());
+    let mut own = route::routes(section, reader, &logs, auth.as_ref());
+    let way_out = egress::egress(section, reader, &logs);
+    if let Some(way_out) = &way_out {
+        own.extend(way_out.clone());
+        for host in &mut hosts {
+            // Those that are named have routes of their own; a tunnel to them is a tunnel all the same.
+            host.routes.extend(way_out.iter().filter_map(egress::tunnel));
+        }
+        if auth.is_some() {
+            section
+                .problem("auth: not beside egress; who may use it is decided by where it listens, or allow in routes");
+        }
+    }
     let default_host = (!own.is_empty()).then(|| {
         let name = "default".into();
         hosts.push(Host { name, routes: own, require_tls: false, ..Host::default() });
         hosts.len() - 1
     });
     if hosts.is_empty() {
-        section.problem("expected routes, hosts or tcp");
+        section.problem("expected routes, hosts, egress or tcp");
     }
     Http {
         hosts,
+        chains: Vec::new(),
         default_host,
         port_counts: false,
         http2: section.parsed("http2").unwrap_or(true),
-        client: client(section),
+        client: client(section, way_out.is_some()),
+        via: section.parsed("via").or_else(|| way_out.map(|_| "reverse-proxy".into())),
         limits: limits(section),
         server_header: section.parsed("server_header"),
         access_logs: logs,
@@ -153,7 +167,8 @@ pub fn basic_auth(section: &mut Section, around: Option<&BasicAuth>) -> Option<B
     Some(BasicAuth { realm, users: auth.required("users_file")? })
 }
 
-fn client(section: &mut Section) -> ClientRules {
+/// `out`: nobody out there has to know who we are, unless somebody says so.
+fn client(section: &mut Section, out: bool) -> ClientRules {
     let networks = section.list("trusted_proxies");
     let trust = match section.parsed::<usize>("trusted_hops") {
         Some(_) if !networks.is_empty() => {
@@ -167,6 +182,7 @@ fn client(section: &mut Section) -> ClientRules {
     let mut forwarded = Forwarded::default();
     let words: Vec<String> = match section.has("forwarded") {
         true => section.list("forwarded"),
+        false if out => Vec::new(),
         false => vec!["x_forwarded".into()],
     };
     for word in words {
@@ -184,8 +200,9 @@ fn client(section: &mut Section) -> ClientRules {
         real_ip: section.parsed("client_address_header").map_or(RealIp::ForwardedFor, RealIp::Header),
         forwarded,
         keep_claims: false,
-        request_id: section.parsed("request_id").unwrap_or(true),
-        traceparent: section.parsed("traceparent").unwrap_or(true),
+        request_id: section.parsed("request_id").unwrap_or(!out),
+        traceparent: section.parsed("traceparent").unwrap_or(!out),
+        unwelcome: Vec::new(),
         underscores: match section.parsed::<String>("underscores").as_deref() {
             None | Some("drop") => Underscores::Drop,
             Some("pass") => Underscores::Pass,
@@ -213,6 +230,10 @@ fn limits(section: &mut Section) -> ClientLimits {
     }
     if let Some(size) = section.parsed::<ByteSize>("max_head") {
         limits.max_head = size.0.clamp(1024, 1 << 20) as usize;
+    }
+    limits.max_fields = section.parsed("max_fields");
+    if limits.max_fields.is_some_and(|most| !(1..=256).contains(&most)) {
+        section.problem("max_fields: expected 1 to 256");
     }
     limits.max_connections = section.parsed("max_connections");
     limits.max_requests = section.parsed("max_requests");

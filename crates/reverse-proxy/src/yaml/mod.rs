@@ -1,6 +1,7 @@
 //! Our own configuration file: YAML, every problem of it at once.
 
 pub mod cluster;
+mod egress;
 pub mod listener;
 pub mod log;
 pub mod route;

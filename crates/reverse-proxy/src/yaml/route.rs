@@ -179,7 +179,7 @@ fn new_path(section: &mut Section) -> NewPath {
     }
 }
 
-fn retry(section: &mut Section) -> Retry {
+pub fn retry(section: &mut Section) -> Retry {
     let usual = Retry::default();
     let mut retry = Retry {
         times: section.required("times").unwrap_or(usual.times),

@@ -58,7 +58,14 @@ fn missing(texts: &[Text], holder: &str) -> Option<String> {
     let Some(file) = texts.iter().find(|file| file.path == path) else {
         return Some(format!("{holder}: there is no file {path}"));
     };
-    (!has_function(&file.text, function)).then(|| format!("{holder}: expected `fn {function}` in {path}"))
+    let has_it = if path.ends_with(".py") { defines(&file.text, function) } else { has_function(&file.text, function) };
+    (!has_it).then(|| format!("{holder}: expected `fn {function}` in {path}"))
+}
+
+/// A check in Python, as those of manifests are.
+fn defines(source: &str, name: &str) -> bool {
+    let defined = source.lines().filter_map(|line| line.strip_prefix("def ")?.strip_prefix(name));
+    defined.into_iter().any(|rest| rest.starts_with('('))
 }
 
 fn has_function(source: &str, name: &str) -> bool {
@@ -86,12 +93,14 @@ mod tests {
         problems(&[
             file("SPEC.md", &spec),
             file("tests/app.rs", "#[test]\nfn stops() {}\n// fn starts() {}\nkit::each!(fn reloads, fn probes);\n"),
+            file("tests/check.py", "def check(path):\n    pass\n"),
             file("bench/src/main.rs", "match name { \"startup\" => {} }"),
         ])
     }
 
     #[test]
     fn a_row_that_names_what_exists_is_fine() {
+        assert_eq!(verdict("| C-12 | It is checked. | tests/check.py::check |"), [""; 0]);
         assert_eq!(verdict("| C-12 | It stops. | `tests/app.rs::stops`, bench:startup |"), [""; 0]);
         assert_eq!(verdict("| C-13 | It reloads. | tests/app.rs::module::reloads |"), [""; 0]);
         assert_eq!(verdict("| some other | table |"), [""; 0]);

@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use crate::config::{Address, Balance, Cluster, Endpoint};
+use crate::{
+    config::{Address, Balance, Cluster, Endpoint},
+    egress,
+};
 
 use super::{tls::upstream_tls, walk::Message};
 
+const FORWARD_PROXY: &str = "envoy.extensions.clusters.dynamic_forward_proxy.v3.ClusterConfig";
 const HTTP_OPTIONS: &str = "envoy.extensions.upstreams.http.v3.HttpProtocolOptions";
 
 pub fn cluster(message: &mut Message) -> Cluster {
@@ -18,10 +22,15 @@ pub fn cluster(message: &mut Message) -> Cluster {
             localities(&mut locality, &mut endpoints);
         }
     }
-    if endpoints.is_empty() {
+    let is_anywhere = message.message("cluster_type").is_some_and(|mut kind| forward_proxy(&mut kind));
+    if is_anywhere && !endpoints.is_empty() {
+        message.problem("load_assignment: not beside dynamic_forward_proxy");
+    }
+    if !is_anywhere && endpoints.is_empty() {
         message.problem("load_assignment: expected at least one endpoint");
     }
-    let mut cluster = Cluster::new(name, endpoints);
+    let mut cluster =
+        if is_anywhere { Cluster::anywhere_but(name, egress::never()) } else { Cluster::new(name, endpoints) };
     match message.text("type").as_deref() {
         None | Some("STATIC" | "LOGICAL_DNS") => {}
         Some("STRICT_DNS") => cluster.spread_addresses = true,
@@ -31,6 +40,7 @@ pub fn cluster(message: &mut Message) -> Cluster {
     }
     cluster.balance = match message.text("lb_policy").as_deref() {
         None | Some("ROUND_ROBIN") => Balance::RoundRobin,
+        Some("CLUSTER_PROVIDED") if is_anywhere => Balance::RoundRobin,
         Some("LEAST_REQUEST") => Balance::LeastRequest,
         Some("RANDOM") => Balance::Random,
         Some(other) => {
@@ -95,7 +105,6 @@ pub fn cluster(message: &mut Message) -> Cluster {
         "health_checks",
         "outlier_detection",
         "eds_cluster_config",
-        "cluster_type",
         "upstream_bind_config",
         "load_balancing_policy",
         "lb_subset_config",
@@ -110,6 +119,48 @@ pub fn cluster(message: &mut Message) -> Cluster {
         "preconnect_policy",
     ]);
     cluster
+}
+
+/// Whether a cluster of another type is the one that goes where each request says.
+fn forward_proxy(kind: &mut Message) -> bool {
+    kind.ignore(&["name"]);
+    match kind.typed("typed_config") {
+        Some((name, mut inner)) if name == FORWARD_PROXY => {
+            if let Some(mut cache) = inner.message("dns_cache_config") {
+                dns_cache(&mut cache);
+            }
+            inner.ignore(&["allow_insecure_cluster_options", "allow_coalesced_connections"]);
+            inner.refuse(&["sub_clusters_config"]);
+            return true;
+        }
+        Some((name, mut inner)) => {
+            inner.ignore_all();
+            kind.problem(format!("{name} is not supported here, only dynamic_forward_proxy"));
+        }
+        None => kind.problem("typed_config: required"),
+    }
+    false
+}
+
+/// Names are looked up when they are used, at most 1,024 are remembered, and none is for long.
+pub fn dns_cache(message: &mut Message) {
+    let _ = message.required("name");
+    message.ignore(&[
+        "dns_lookup_family",
+        "dns_refresh_rate",
+        "dns_min_refresh_rate",
+        "host_ttl",
+        "max_hosts",
+        "disable_dns_refresh_on_failure",
+        "dns_failure_refresh_rate",
+        "dns_cache_circuit_breaker",
+        "use_tcp_for_dns_lookups",
+        "dns_resolution_config",
+        "typed_dns_resolver_config",
+        "preresolve_hostnames",
+        "dns_query_timeout",
+        "key_value_config",
+    ]);
 }
 
 fn localities(message: &mut Message, endpoints: &mut Vec<Endpoint>) {

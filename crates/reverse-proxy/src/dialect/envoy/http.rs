@@ -7,13 +7,14 @@ use crate::config::{
     Trust, Underscores,
 };
 
-use super::{format, route, walk::Message};
+use super::{cluster, format, route, walk::Message};
 
+const FORWARD_PROXY: &str = "envoy.extensions.filters.http.dynamic_forward_proxy.v3.FilterConfig";
 const ROUTER: &str = "envoy.extensions.filters.http.router.v3.Router";
 
 /// What the manager says of all its routes.
 pub struct Usual {
-    pub upgrade: bool,
+    pub upgrades: Upgrades,
     pub stream_idle: Option<Duration>,
     pub access_logs: Vec<LogId>,
 }
@@ -34,7 +35,7 @@ pub fn manager(message: &mut Message, config: &mut Config) -> Http {
         http.access_logs.extend(access_log(&mut log, config));
     }
     let usual = Usual {
-        upgrade: upgrades(message),
+        upgrades: Upgrades::default().with(message),
         stream_idle: match message.duration("stream_idle_timeout") {
             Some(span) => (!span.is_zero()).then_some(span),
             None => Some(Duration::from_secs(300)),
@@ -97,9 +98,16 @@ fn filters(message: &mut Message) {
                 inner.ignore(&["dynamic_stats", "suppress_envoy_headers", "start_child_span"]);
                 inner.refuse(&["upstream_log", "upstream_http_filters"]);
             }
+            Some((kind, mut inner)) if kind == FORWARD_PROXY => {
+                if let Some(mut cache) = inner.message("dns_cache_config") {
+                    cluster::dns_cache(&mut cache);
+                }
+                inner.ignore(&["save_upstream_address"]);
+                inner.refuse(&["sub_cluster_config", "allow_dynamic_host_from_filter_state"]);
+            }
             Some((kind, mut inner)) => {
                 inner.ignore_all();
-                filter.problem(format!("{kind} is not supported here, only the router"));
+                filter.problem(format!("{kind} is not supported here, only the router and dynamic_forward_proxy"));
             }
             None => filter.problem(format!("{name}: typed_config: required")),
         }
@@ -143,6 +151,7 @@ fn client(message: &mut Message) -> ClientRules {
         request_id: id,
         traceparent: false,
         underscores: Underscores::Pass,
+        unwelcome: Vec::new(),
     }
 }
 
@@ -156,6 +165,7 @@ fn limits(message: &mut Message, http: &mut Http) {
         limits.body_timeout = some(span, limits.body_timeout);
     }
     limits.idle_timeout = Duration::from_secs(3600);
+    limits.max_fields = Some(100);
     if let Some(mut common) = message.message("common_http_protocol_options") {
         if let Some(span) = common.duration("idle_timeout") {
             limits.idle_timeout = some(span, limits.idle_timeout);
@@ -166,7 +176,12 @@ fn limits(message: &mut Message, http: &mut Http) {
             Some("REJECT_REQUEST") => Underscores::Refuse,
             _ => Underscores::Pass,
         };
-        common.ignore(&["max_headers_count"]);
+        if let Some(most) = common.number::<usize>("max_headers_count") {
+            if !(1..=256).contains(&most) {
+                common.problem(format!("max_headers_count {most}: expected 1 to 256 here"));
+            }
+            limits.max_fields = Some(most);
+        }
         common.refuse(&["max_connection_duration", "max_stream_duration"]);
     }
     if let Some(kib) = message.number::<usize>("max_request_headers_kb") {
@@ -187,18 +202,36 @@ fn limits(message: &mut Message, http: &mut Http) {
     }
 }
 
-fn upgrades(message: &mut Message) -> bool {
-    let mut websocket = false;
-    for mut upgrade in message.messages("upgrade_configs") {
-        let kind = upgrade.required("upgrade_type");
-        upgrade.refuse(&["filters"]);
-        let enabled = upgrade.flag("enabled").unwrap_or(true);
-        match kind.to_ascii_lowercase().as_str() {
-            "websocket" => websocket = enabled,
-            other => upgrade.problem(format!("upgrade_type {other} is not supported here, only websocket")),
+/// What a connection may become. A route says it over the manager.
+#[derive(Clone, Copy, Default)]
+pub struct Upgrades {
+    pub websocket: bool,
+    pub connect: bool,
+    /// The tunnel ends here, and does not go on to another proxy.
+    pub ends_here: bool,
+}
+
+impl Upgrades {
+    pub fn with(mut self, message: &mut Message) -> Self {
+        for mut upgrade in message.messages("upgrade_configs") {
+            let kind = upgrade.required("upgrade_type");
+            upgrade.refuse(&["filters"]);
+            let enabled = upgrade.flag("enabled").unwrap_or(true);
+            if let Some(mut connect) = upgrade.message("connect_config") {
+                connect.refuse(&["proxy_protocol_config"]);
+                connect.only("allow_post", &["false"]);
+                self.ends_here = true;
+            }
+            match kind.to_ascii_lowercase().as_str() {
+                "websocket" => self.websocket = enabled,
+                "connect" => self.connect = enabled,
+                _ => {
+                    upgrade.problem(format!("upgrade_type {kind} is not supported here, only websocket and CONNECT"));
+                }
+            }
         }
+        self
     }
-    websocket
 }
 
 fn access_log(message: &mut Message, config: &mut Config) -> Option<LogId> {

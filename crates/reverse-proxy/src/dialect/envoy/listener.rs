@@ -6,7 +6,7 @@ use tls::ServerTls;
 use values::ListenAddr;
 
 use crate::{
-    config::{Config, Http, Listener, Serve, TcpRoute},
+    config::{Chain as Names, Config, Http, Listener, Serve, TcpRoute},
     pattern::{HostPattern, TextPattern},
 };
 
@@ -207,12 +207,7 @@ fn joined(chains: Vec<Chain>, message: &Message) -> Option<(Serve, Option<Server
     let mut routes = Vec::new();
     for chain in streams {
         if let End::Tcp(mut route) = chain.end {
-            for name in &chain.server_names {
-                match name.parse::<HostPattern>() {
-                    Ok(pattern) => route.server_names.push(pattern),
-                    Err(expected) => message.problem(format!("server_names \"{name}\": {expected}")),
-                }
-            }
+            route.server_names = names_of(&chain.server_names, message);
             routes.push(route);
         }
     }
@@ -242,12 +237,13 @@ fn http_chains(chains: Vec<Chain>, several: bool, message: &Message) -> Option<(
                 Some(_) => message.problem("filter_chains that ask different things of clients are not supported here"),
             }
         }
+        let first = all.get_or_insert_with(|| Http { hosts: Vec::new(), ..(*http).clone() });
+        let before = first.hosts.len();
+        first.hosts.append(&mut http.hosts);
         if several {
-            bind_names(&mut http, &chain.server_names, message);
-        }
-        match &mut all {
-            None => all = Some(*http),
-            Some(first) => first.hosts.append(&mut http.hosts),
+            // Each has hosts of its own, also where two of them have one of the same name.
+            let server_names = names_of(&chain.server_names, message);
+            first.chains.push(Names { server_names, hosts: before..first.hosts.len() });
         }
     }
     let mut http = all?;
@@ -263,20 +259,13 @@ fn http_chains(chains: Vec<Chain>, several: bool, message: &Message) -> Option<(
     Some((Serve::Http(Arc::new(http)), server))
 }
 
-/// `*` in a chain for certain names means these names.
-fn bind_names(http: &mut Http, names: &[String], message: &Message) {
-    if names.is_empty() {
-        return;
-    }
-    for host in &mut http.hosts {
-        if host.patterns.iter().any(|pattern| matches!(pattern, HostPattern::Any)) {
-            host.patterns.retain(|pattern| !matches!(pattern, HostPattern::Any));
-            for name in names {
-                match name.parse() {
-                    Ok(pattern) => host.patterns.push(pattern),
-                    Err(expected) => message.problem(format!("server_names \"{name}\": {expected}")),
-                }
-            }
+fn names_of(names: &[String], message: &Message) -> Vec<HostPattern> {
+    let parsed = names.iter().filter_map(|name| match name.parse() {
+        Ok(pattern) => Some(pattern),
+        Err(expected) => {
+            message.problem(format!("server_names \"{name}\": {expected}"));
+            None
         }
-    }
+    });
+    parsed.collect()
 }

@@ -1,7 +1,7 @@
 //! What a route is for: path, headers, query.
 
 use crate::{
-    config::{FieldPattern, When},
+    config::{FieldPattern, Tunnel, When},
     pattern::{Expression, PathPattern, TextPattern},
 };
 
@@ -28,8 +28,18 @@ pub fn when(message: &mut Message) -> When {
     if let Some(expression) = message.message("safe_regex").and_then(|mut inner| whole(&mut inner)) {
         paths.push(PathPattern::Regex(expression));
     }
+    let tunnel = match message.message("connect_matcher") {
+        Some(_) if paths.is_empty() => {
+            paths.push(PathPattern::Any);
+            Tunnel::Only
+        }
+        Some(_) => {
+            message.problem("connect_matcher: expected alone, CONNECT has no path");
+            Tunnel::Only
+        }
+        None => Tunnel::Never,
+    };
     message.refuse(&[
-        "connect_matcher",
         "runtime_fraction",
         "tls_context",
         "dynamic_metadata",
@@ -38,9 +48,9 @@ pub fn when(message: &mut Message) -> When {
         "regex",
     ]);
     if paths.len() != 1 {
-        message.problem("expected one of prefix, path, path_separated_prefix and safe_regex");
+        message.problem("expected one of prefix, path, path_separated_prefix, safe_regex and connect_matcher");
     }
-    let mut when = When { path: paths.pop().unwrap_or_default(), ..When::default() };
+    let mut when = When { path: paths.pop().unwrap_or_default(), tunnel, ..When::default() };
     when.headers = message.messages("headers").iter_mut().filter_map(header).collect();
     when.query = message.messages("query_parameters").iter_mut().map(parameter).collect();
     if let Some(mut grpc) = message.message("grpc") {

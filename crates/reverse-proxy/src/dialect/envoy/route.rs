@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::{
     config::{
         Action, Forward, HeaderChange, HeaderRule, Host, Http, NewHost, NewPath, Retry, RetryOn, Route, Timeouts,
+        Tunnel,
     },
     pattern::{PathPattern, TextPattern},
     template::{Template, Variable},
@@ -23,7 +24,6 @@ pub fn configuration(message: &mut Message, usual: &Usual, http: &mut Http) {
     message.ignore(&[
         "name",
         "validate_clusters",
-        "internal_only_headers",
         "max_direct_response_body_size_bytes",
         "ignore_port_in_host_matching",
     ]);
@@ -34,6 +34,8 @@ pub fn configuration(message: &mut Message, usual: &Usual, http: &mut Http) {
         "typed_per_filter_config",
         "most_specific_header_mutations_wins",
     ]);
+    // Whoever is internal to Envoy, nobody is trusted with these here.
+    http.client.unwelcome = message.texts("internal_only_headers");
     let outer = rules(message);
     for mut host in message.messages("virtual_hosts") {
         let made = virtual_host(&mut host, usual, &outer);
@@ -102,7 +104,10 @@ fn route(
     message.ignore(&["metadata", "decorator", "per_request_buffer_limit_bytes", "stat_prefix"]);
     message.refuse(&["typed_per_filter_config", "tracing", "filter_action", "non_forwarding_action"]);
     let action = match (message.message("route"), message.message("redirect"), message.message("direct_response")) {
-        (Some(mut inner), None, None) => Action::Forward(Box::new(forward(&mut inner, usual, policy))),
+        (Some(mut inner), None, None) => {
+            let tunnel = when.tunnel != Tunnel::Never;
+            Action::Forward(Box::new(forward(&mut inner, usual, policy, tunnel)))
+        }
         (None, Some(mut inner), None) => redirect(&mut inner, &when.path),
         (None, None, Some(mut inner)) => direct(&mut inner),
         _ => {
@@ -128,7 +133,7 @@ fn spoken(path: &PathPattern) -> String {
     }
 }
 
-fn forward(message: &mut Message, usual: &Usual, policy: Option<&(Retry, Option<Duration>)>) -> Forward {
+fn forward(message: &mut Message, usual: &Usual, policy: Option<&(Retry, Option<Duration>)>, tunnel: bool) -> Forward {
     let mut forward = Forward::to("");
     forward.to.clear();
     forward.to.extend(message.text("cluster").map(|name| (1, name)));
@@ -166,12 +171,15 @@ fn forward(message: &mut Message, usual: &Usual, policy: Option<&(Retry, Option<
     let (retry, per_try) = own.or_else(|| policy.cloned()).unwrap_or_default();
     forward.retry = retry;
     forward.timeouts = Timeouts { total: (!total.is_zero()).then_some(total), response: idle, send: idle, per_try };
-    forward.upgrade = usual.upgrade;
-    for mut upgrade in message.messages("upgrade_configs") {
-        let enabled = upgrade.flag("enabled").unwrap_or(true);
-        match upgrade.required("upgrade_type").to_ascii_lowercase().as_str() {
-            "websocket" => forward.upgrade = enabled,
-            other => upgrade.problem(format!("upgrade_type {other} is not supported here, only websocket")),
+    let upgrades = usual.upgrades.with(message);
+    forward.upgrade = upgrades.websocket;
+    if tunnel {
+        forward.upgrade = upgrades.connect;
+        // As long as it is used, whatever is said of requests.
+        forward.timeouts.total = None;
+        if upgrades.connect && !upgrades.ends_here {
+            message
+                .problem("upgrade_configs: CONNECT is supported only with connect_config here: the tunnel ends here");
         }
     }
     message.ignore(&["priority", "append_x_forwarded_host", "include_vh_rate_limits", "metadata_match"]);

@@ -50,6 +50,8 @@ fn listener(listen: &Listen, servers: &[Server], http: &mut Http<'_>, report: &m
     let tls = if listen.ssl { tls(&here, first, report) } else { None };
     let scope = &first.scope;
     let model = HttpModel {
+        via: None,
+        chains: Vec::new(),
         hosts: here.iter().map(|(server, _)| server.host.clone()).collect(),
         default_host: Some(default),
         port_counts: false,
@@ -98,6 +100,7 @@ fn client_limits(scope: &Scope) -> ClientLimits {
         send_timeout: client.send_timeout,
         idle_timeout: client.keepalive_timeout,
         max_head: client.max_head as usize,
+        max_fields: None,
         max_connections: None,
         max_requests: Some(client.keepalive_requests),
         max_streams: client.max_streams,

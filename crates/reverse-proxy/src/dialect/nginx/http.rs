@@ -15,6 +15,7 @@ use super::{
     refused,
     report::Report,
     scope::{Filling, Scope},
+    set,
     syntax::Directive,
     upstream::Upstreams,
     variables::{self, Defined},
@@ -84,7 +85,8 @@ impl<'a> Http<'a> {
                 "types" => {}
                 "gzip" if directive.args == ["off"] => {}
                 "gzip" => report.note(directive, "has no effect here: responses go on as the app makes them"),
-                "location" | "proxy_pass" | "listen" | "server_name" | "return" | "rewrite" | "if" => {
+                "resolver" => report.note(directive, location::RESOLVER),
+                "location" | "proxy_pass" | "listen" | "server_name" | "return" | "rewrite" | "if" | "set" => {
                     report.not_here(directive);
                 }
                 name if refused::is_idle(name) => {}
@@ -119,6 +121,7 @@ impl<'a> Http<'a> {
                 }
             }
         }
+        set::read(block, &mut defined, report);
         let prefix = self.prefix;
         let mut filling = Filling::new(outer, &defined, prefix);
         let (mut guards, mut rewrites, mut action) = (Vec::new(), Vec::new(), None);

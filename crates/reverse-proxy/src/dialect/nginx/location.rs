@@ -15,6 +15,7 @@ use super::{
     http::Http,
     report::Report,
     scope::{Filling, Redirects, Scope},
+    set,
     syntax::Directive,
     upstream::Target,
     variables::{self, Defined},
@@ -22,6 +23,9 @@ use super::{
 
 /// Fields of the connection, which are ours to write: what a configuration says of them is done anyway.
 const OF_THE_HOP: [&str; 5] = ["connection", "upgrade", "keep-alive", "te", "transfer-encoding"];
+
+/// In a pod it is the same one.
+pub const RESOLVER: &str = "has no effect here: names are looked up by the system's resolver, again every few seconds";
 
 /// How a location is chosen.
 #[derive(Clone, Debug)]
@@ -57,7 +61,9 @@ pub fn location(
             None => return report.at(directive, "a location inside another one has to be a prefix or exact here"),
         }
     }
-    let defined = http.defined_with(&chosen.path);
+    let mut defined = http.defined_with(&chosen.path);
+    set::read(block, &mut defined, report);
+    let defined = defined;
     let mut filling = Filling::new(outer, &defined, http.prefix);
     let (mut guards, mut rewrites, mut action, mut pass) = (Vec::new(), Vec::new(), None, None);
     let mut nested = Vec::new();
@@ -216,6 +222,9 @@ pub fn control(
             Err(problem) => report.at(directive, problem),
         },
         "break" if directive.args.is_empty() => {}
+        // Read before all others.
+        "set" => {}
+        "resolver" => report.note(directive, RESOLVER),
         "gzip" if directive.args == ["off"] => {}
         "gzip" => report.note(directive, "has no effect here: responses go on as the app makes them"),
         name if super::refused::is_idle(name) => {}
@@ -363,6 +372,9 @@ fn forward(
     defined: &Defined,
     http: &mut Http<'_>,
 ) -> Result<Forward, String> {
+    // With variables in it a URL is taken as it is, and not put together with the location.
+    let is_made = url.contains('$');
+    let url = set::folded(url, defined);
     let (secure, rest) = match (url.strip_prefix("http://"), url.strip_prefix("https://")) {
         (Some(rest), _) => (false, rest),
         (_, Some(rest)) => (true, rest),
@@ -384,13 +396,13 @@ fn forward(
         }
     };
     if authority.is_empty() {
-        return Err("variables in the host of \"proxy_pass\" are not supported here: use an upstream".into());
+        return Err("\"proxy_pass\" to a host that is another one for each request is not supported here".into());
     }
     let (cluster, servers) = http.upstreams.cluster(&Target { secure, authority: authority.clone() }, scope)?;
     let mut forward = Forward::to(cluster);
     forward.path = match (uri, &chosen.prefix) {
         ("", _) => NewPath::Same,
-        (uri, _) if uri.contains('$') => NewPath::Whole(variables::template(uri, defined)?),
+        (uri, _) if is_made => NewPath::Whole(variables::template(uri, defined)?),
         (_, None) => {
             return Err(
                 "\"proxy_pass\" cannot have URI part in location given by regular expression, or inside named \
@@ -406,6 +418,7 @@ fn forward(
         Timeouts { total: None, response: Some(scope.read_timeout), send: Some(scope.send_timeout), per_try: None };
     forward.retry = retry(scope, servers);
     forward.redirects = match (&scope.redirects, &chosen.prefix) {
+        (Redirects::Default, _) if is_made => Vec::new(),
         (Redirects::Default, Some(prefix)) if !uri.is_empty() && !uri.contains('$') => {
             let scheme = if secure { "https" } else { "http" };
             vec![(format!("{scheme}://{authority}{uri}"), Template::text(prefix.clone()))]

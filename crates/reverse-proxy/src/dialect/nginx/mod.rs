@@ -8,6 +8,7 @@ pub mod once;
 pub mod refused;
 pub mod report;
 pub mod scope;
+mod set;
 pub mod signal;
 pub mod stream;
 pub mod syntax;

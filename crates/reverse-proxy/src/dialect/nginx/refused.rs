@@ -9,9 +9,8 @@ pub fn why(name: &str) -> Option<&'static str> {
     Some(match name {
         "root" | "alias" | "try_files" | "index" | "autoindex" | "expires" | "error_page" | "types" => FILES,
         "fastcgi_pass" | "uwsgi_pass" | "scgi_pass" | "memcached_pass" => OTHERS,
-        "set" => "use map, or a variable itself",
         "mirror" | "auth_request" | "sub_filter" | "split_clients" | "geo" | "js_import" | "js_content" | "perl"
-        | "internal" | "limit_except" | "grpc_pass" | "resolver" | "auth_jwt" | "secure_link" | "load_module" => {
+        | "internal" | "limit_except" | "grpc_pass" | "auth_jwt" | "secure_link" | "load_module" => {
             "it has no counterpart yet"
         }
         "limit_req" | "limit_req_zone" | "limit_conn" | "limit_conn_zone" | "limit_rate" => "rates are not limited yet",
@@ -100,7 +99,8 @@ pub fn is_idle(name: &str) -> bool {
         "server_name_in_redirect",
         "port_in_redirect",
     ];
-    const ALSO: [&str; 12] = [
+    const ALSO: [&str; 13] = [
+        "resolver_timeout",
         "absolute_redirect",
         "etag",
         "charset",
