@@ -9,6 +9,7 @@ mod bounds;
 mod built;
 mod configmap;
 mod corpus;
+mod family;
 mod footprint;
 mod guarding;
 mod hook;
@@ -37,6 +38,8 @@ mod watching;
 enum Bench {
     /// Size, memory, threads, wake-ups, start and stop of each sidecar, held against what SPEC.md promises
     Footprint(tools::Options),
+    /// All five together, idle, beside everything they take the place of
+    Family(family::Options),
     /// How soon an app is told, what watching costs, and whether a change is ever lost
     ConfigReloader(tools::Options),
     /// What shipping logs costs, beside Fluent Bit with the same config file
@@ -66,6 +69,7 @@ enum Bench {
 fn main() -> ExitCode {
     let result = match Bench::parse() {
         Bench::Footprint(options) => footprint::run(&options),
+        Bench::Family(options) => family::run(&options),
         Bench::ConfigReloader(options) => config_reloader(&options),
         Bench::LogShipper(options) => log_shipper(&options),
         Bench::MetricsAdapter(options) => metrics_adapter(&options),

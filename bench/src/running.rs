@@ -3,7 +3,7 @@
 use std::{
     net::TcpListener,
     path::Path,
-    process::{Child, Stdio},
+    process::{Child, Command, Stdio},
     thread::sleep,
     time::{Duration, Instant},
 };
@@ -30,12 +30,18 @@ impl Running {
     pub(crate) fn start(tool: &Tool, volume: &Path, url: &str, scratch: &Path) -> Result<Self, String> {
         let problem = |error: &dyn std::fmt::Display| format!("{}: {error}", tool.name);
         let port = free_port().map_err(|error| problem(&error))?;
-        let mut command = tool.command(&Job { volume, url, port, scratch })?;
+        let command = tool.command(&Job { volume, url, port, scratch })?;
+        Self::of(&tool.name, command, port, tool.ready_path())
+    }
+
+    /// Runs a command until `path` on `port` says 200.
+    pub(crate) fn of(name: &str, mut command: Command, port: u16, path: &str) -> Result<Self, String> {
+        let problem = |error: &dyn std::fmt::Display| format!("{name}: {error}");
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let start = Instant::now();
         let child = command.spawn().map_err(|error| problem(&error))?;
         let mut running = Self { child, port, ready_after: Duration::ZERO };
-        while !http::says_ok(port, tool.ready_path()) {
+        while !http::says_ok(port, path) {
             if let Ok(Some(status)) = running.child.try_wait() {
                 return Err(problem(&format!("ended instead of getting ready: {status}; it was {command:?}")));
             }
@@ -90,6 +96,6 @@ impl Drop for Running {
 }
 
 /// Free a moment ago, which on a loopback of one's own is free enough.
-fn free_port() -> std::io::Result<u16> {
+pub(crate) fn free_port() -> std::io::Result<u16> {
     TcpListener::bind("127.0.0.1:0")?.local_addr().map(|address| address.port())
 }
