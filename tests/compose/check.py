@@ -151,7 +151,15 @@ def reverse_proxy():
         demo.stop()
 
 
-for demo in (family, log_shipper, metrics_adapter, reverse_proxy):
+def auth_proxy():
+    with Demo("auth-proxy") as demo:
+        until("auth-proxy: everybody is asked who they are", lambda: get("http://127.0.0.1:4180/passwd")[0] == 401)
+        until("auth-proxy: a user is answered by the app", lambda: get("http://127.0.0.1:4180/passwd", "alice:example")[0] in (200, 404))
+        demo.order("StartedAt", "pod", "auth-proxy", "app")
+        demo.stop()
+
+
+for demo in (family, log_shipper, metrics_adapter, reverse_proxy, auth_proxy):
     demo()
 print(f"compose: {len(problems)} failed")
 sys.exit(1 if problems else 0)
