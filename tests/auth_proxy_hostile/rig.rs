@@ -106,7 +106,7 @@ impl World {
         }
     }
 
-    /// Resident memory in KiB.
+    /// The most resident memory it has had, in KiB.
     pub(crate) fn memory(&self) -> u64 {
         let pid = match &self.running {
             Running::Ours(sidecar) => sidecar.pid(),
@@ -114,7 +114,7 @@ impl World {
         };
         let status = std::fs::read(format!("/proc/{pid}/status")).unwrap();
         let text = String::from_utf8_lossy(&status);
-        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
         line.split_whitespace().next().unwrap().parse().unwrap()
     }
 
