@@ -15,6 +15,7 @@ use file_watch::{Found, Target};
 use super::{
     file::{Begin, Followed, NOT_TAKEN},
     identity::{Head, Identity, file_id, read_full},
+    rotation::Kin,
     siblings,
 };
 use crate::{
@@ -53,6 +54,10 @@ pub struct Catalog {
     pub(super) generations: HashMap<Identity, u32>,
     /// Something was found out that changes what was seen before.
     pub(super) look_again: bool,
+    /// There are new files of which it cannot be said yet what they are.
+    pub(super) unclear: bool,
+    /// So many files are about to be opened again, because they were written to.
+    opening: usize,
     /// Files that could not be opened: said once.
     unreadable: HashSet<PathBuf>,
     pub(super) begun: SystemTime,
@@ -65,7 +70,7 @@ pub struct Seen {
     pub listed: BTreeSet<PathBuf>,
     pub looked: BTreeSet<PathBuf>,
     pub blind: Option<String>,
-    /// There are files that no event tells about any more.
+    /// There are files that no event tells about any more, or that have to be looked at again.
     pub leaving: bool,
     /// More files are open than need to be.
     pub crowded: bool,
@@ -88,8 +93,10 @@ pub(super) struct Candidate<'a> {
 impl<'a> Candidate<'a> {
     pub(super) fn open(number: usize, input: &'a Input, shown: &'a Path, real: &'a Path) -> io::Result<Self> {
         let file = File::open(real)?;
+        // In this order: if it is cut in between, the size is that of what is there now, and the head tells on it.
+        let head = Head::of(&file)?;
         let found = file.metadata()?;
-        let (identity, size, head) = (Identity::of(&found), found.len(), Head::of(&file)?);
+        let (identity, size) = (Identity::of(&found), found.len());
         Ok(Self { number, input, shown, real, home: real, identity, size, file, head })
     }
 }
@@ -114,6 +121,8 @@ impl Catalog {
             done: memory.done,
             generations: HashMap::new(),
             look_again: false,
+            unclear: false,
+            opening: 0,
             unreadable: HashSet::new(),
             begun: SystemTime::now() - TICK,
             first: true,
@@ -125,12 +134,19 @@ impl Catalog {
     }
 
     /// Tells the files at these paths that they were written to. False when there is a path that is none of ours.
-    pub fn written(&self, paths: &HashSet<PathBuf>) -> bool {
-        let touched = |path: &PathBuf| {
-            let at = self.files.iter().filter(|file| file.is_at(path));
-            at.map(|file| file.touch()).count() > 0
-        };
-        paths.iter().filter(|path| !touched(path)).count() == 0
+    pub fn written(&mut self, paths: &HashSet<PathBuf>) -> bool {
+        self.opening = 0;
+        let mut all_known = true;
+        for path in paths {
+            let mut is_known = false;
+            for file in self.files.iter().filter(|file| file.is_at(path)) {
+                is_known = true;
+                self.opening += usize::from(file.open_since().is_none());
+                file.touch();
+            }
+            all_known &= is_known;
+        }
+        all_known
     }
 
     /// Looks at the disk, and follows what belongs to us now. `named` are names that came or went since the last look:
@@ -144,6 +160,7 @@ impl Catalog {
             }
             seen = self.look_once(named);
         }
+        seen.leaving |= self.look_again;
         self.events.following(self.files.len());
         seen
     }
@@ -151,17 +168,18 @@ impl Catalog {
     fn look_once(&mut self, named: &HashSet<PathBuf>) -> Seen {
         let mut seen = Seen::default();
         let mut present = HashSet::new();
+        self.unclear = false;
         let inputs = Arc::clone(&self.inputs);
         for (number, input) in inputs.iter().enumerate() {
             let mut found = Found::default();
             for path in &input.paths {
                 found.add(&Target { path: path.clone(), recursive: false });
             }
-            for (shown, real) in &found.files {
-                seen.listed.extend(real.parent().map(Path::to_owned));
-                if !is_excluded(input, shown) {
-                    present.extend(self.meet(number, input, shown, real).map(|file| Arc::as_ptr(&file)));
-                }
+            seen.listed.extend(found.files.values().filter_map(|real| real.parent()).map(Path::to_owned));
+            let mut files: Vec<_> = found.files.iter().filter(|(shown, _)| !is_excluded(input, shown)).collect();
+            self.originals_first(&mut files);
+            for (shown, real) in files {
+                present.extend(self.meet(number, input, shown, real).map(|file| Arc::as_ptr(&file)));
             }
             seen.listed.append(&mut found.listed);
             seen.looked.append(&mut found.looked);
@@ -174,9 +192,17 @@ impl Catalog {
             self.forget_lost();
             self.positions.lock().unwrap_or_else(PoisonError::into_inner).take_over();
         }
-        seen.leaving = self.let_go(&present);
+        seen.leaving = self.let_go(&present) || self.unclear;
         seen.crowded = self.close_idle();
         seen
+    }
+
+    /// What a file is a copy of has to be met before it. Names that are followed already are no question.
+    fn originals_first(&self, files: &mut [(&PathBuf, &PathBuf)]) {
+        let followed: HashSet<PathBuf> = self.files.iter().map(|file| file.path()).collect();
+        let listed: HashSet<&PathBuf> = files.iter().map(|(_, real)| *real).collect();
+        let has_original = |real: &Path| siblings::originals(real).iter().any(|path| listed.contains(path));
+        files.sort_by_cached_key(|(_, real)| !followed.contains(*real) && has_original(real));
     }
 
     /// A file that the globs mean.
@@ -191,10 +217,16 @@ impl Catalog {
                 // An error comes back when it is read.
                 let _ = file.look();
             }
-            if !file.is_replaced() || file.is_given_up() {
+            if !file.is_replaced() {
                 return Some(file);
             }
-            return Some(self.begin_anew(&file, Candidate::open(number, input, shown, real).ok()?));
+            let candidate = Candidate::open(number, input, shown, real).ok()?;
+            return Some(match file.has_ended().then(|| self.kin(&candidate)) {
+                // What went on in a copy: somebody makes the next copy in the same file.
+                Some(Kin::CopyOf(original)) => self.take_copy(&original, candidate),
+                Some(Kin::Unclear) => file,
+                Some(Kin::Stranger) | None => self.begin_anew(&file, candidate),
+            });
         }
         let age = found.modified().ok().and_then(|time| time.elapsed().ok()).unwrap_or_default();
         let is_old = input.ignore_older.is_some_and(|most| age > most);
@@ -211,11 +243,18 @@ impl Catalog {
             }
         };
         self.unreadable.remove(shown);
-        if let Some(original) = self.copied_from(&candidate) {
-            return self.take_copy(&original, candidate);
+        // While names move, another file may be there by now.
+        if let Some(file) = self.known.get(&(number, candidate.identity)) {
+            return Some(Arc::clone(file));
         }
-        let begin = self.resume(&candidate);
-        Some(self.follow(candidate, begin))
+        match self.kin(&candidate) {
+            Kin::CopyOf(original) => Some(self.take_copy(&original, candidate)),
+            Kin::Unclear => None,
+            Kin::Stranger => {
+                let begin = self.resume(&candidate);
+                Some(self.follow(candidate, begin))
+            }
+        }
     }
 
     pub(super) fn follow(&mut self, found: Candidate<'_>, begin: Begin) -> Arc<Followed> {
@@ -343,9 +382,10 @@ impl Catalog {
         some_stay
     }
 
-    /// Whether more files are open than need to be.
+    /// Whether more files are open than need to be, or will be.
     pub fn is_crowded(&self) -> bool {
-        self.files.len() > IDLE_OPEN && self.files.iter().filter(|file| file.open_since().is_some()).count() > IDLE_OPEN
+        let open = || self.files.iter().filter(|file| file.open_since().is_some()).count();
+        self.files.len() > IDLE_OPEN && open() + self.opening > IDLE_OPEN
     }
 
     /// Gives descriptors back that nobody has used for long, if there are many. True while there are too many still.

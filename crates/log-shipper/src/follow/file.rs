@@ -58,8 +58,23 @@ struct Place {
     path: PathBuf,
     file: Option<Arc<File>>,
     head: Head,
+    /// Somebody has read from it: its head is no longer open to question.
+    begun: bool,
+    /// It is a copy of what was read: that may go further than the copy.
+    copied: bool,
     used: Instant,
     written: Instant,
+}
+
+impl Place {
+    /// Whoever reads first says what the file is: before that it may have been another one.
+    fn reads(&mut self, offset: u64, bytes: &[u8]) -> (Head, bool) {
+        if !bytes.is_empty() && !std::mem::replace(&mut self.begun, true) && offset == 0 && bytes.len() > self.head.len
+        {
+            self.head = Head::over(bytes);
+        }
+        (self.head, self.copied)
+    }
 }
 
 /// Where a file begins for us.
@@ -85,6 +100,7 @@ impl Followed {
         let acked = starts.iter().map(|start| AtomicU64::new(*start)).collect();
         let delivered = starts.iter().map(|_| AtomicU64::new(0)).collect();
         let now = Instant::now();
+        let begun = starts.iter().any(|start| *start > 0 && *start != NOT_TAKEN);
         Self {
             origin,
             id: id.map(OnceLock::from).unwrap_or_default(),
@@ -105,6 +121,8 @@ impl Followed {
                 path: found.real.to_owned(),
                 file: Some(Arc::new(found.file)),
                 head: found.head,
+                begun,
+                copied: false,
                 used: now,
                 written: now,
             }),
@@ -113,36 +131,36 @@ impl Followed {
 
     /// Reads at `offset`, and makes sure that what was read belongs to this file and not to what has replaced it.
     pub fn read(&self, buffer: &mut [u8], offset: u64) -> io::Result<Read> {
-        if self.replaced.load(Ordering::Acquire) {
-            return Ok(Read::Replaced);
-        }
-        let file = self.open()?;
-        let count = read_full(&file, buffer, offset)?;
-        // After reading: a file is cut at once, but no old byte comes back.
-        let size = file.metadata()?.len();
-        let mut head = self.place().head;
-        if offset == 0 && count > head.len {
-            // Before anybody else can have written there: this is the file that these bytes are of.
-            head = Head::over(&buffer[..count]);
-            self.place().head = head;
-        }
-        let still = if size < offset { None } else { head.still(&file)? };
-        let mut place = self.place();
-        let Some(head) = still else {
-            // Unless it goes on in a copy since then: that one is whole.
-            if place.file.as_ref().is_none_or(|current| Arc::ptr_eq(current, &file)) {
-                self.replaced.store(true, Ordering::Release);
+        loop {
+            if self.is_replaced() {
+                return Ok(Read::Replaced);
             }
-            return Ok(Read::Replaced);
-        };
-        place.head = head;
-        place.used = Instant::now();
-        if self.size.swap(size, Ordering::AcqRel) != size {
-            place.written = place.used;
-            // The other lanes have to know as well.
-            self.touch();
+            let file = self.open()?;
+            let count = read_full(&file, buffer, offset)?;
+            // Said before it is made sure of: who finds the file cut in the meantime has to know what was read of it.
+            let (head, copied) = self.place().reads(offset, &buffer[..count]);
+            // After reading: a file is cut at once, but no old byte comes back.
+            let size = file.metadata()?.len();
+            let still = if size < offset && !copied { None } else { head.still(&file)? };
+            let mut place = self.place();
+            let is_current = place.file.as_ref().is_none_or(|current| Arc::ptr_eq(current, &file));
+            if !is_current || place.head != head {
+                // It goes on in a copy since then, or somebody else knows more of its beginning.
+                continue;
+            }
+            let Some(head) = still.filter(|_| !self.is_replaced()) else {
+                self.replaced.store(true, Ordering::Release);
+                return Ok(Read::Replaced);
+            };
+            place.head = head;
+            place.used = Instant::now();
+            if self.size.swap(size, Ordering::AcqRel) != size {
+                place.written = place.used;
+                // The other lanes have to know as well.
+                self.touch();
+            }
+            return Ok(Read::Bytes(count));
         }
-        Ok(Read::Bytes(count))
     }
 
     /// What record ids are made of. Asked when there is a first line: before that it would be another one.
@@ -192,6 +210,7 @@ impl Followed {
         place.identity = identity;
         place.path = path;
         place.file = Some(Arc::new(copy));
+        place.copied = true;
         self.size.store(size, Ordering::Release);
         self.replaced.store(false, Ordering::Release);
         drop(place);
@@ -234,8 +253,9 @@ impl Followed {
         if self.is_replaced() {
             return Ok(true);
         }
-        let size = self.open()?.metadata()?.len();
+        // In this order: who reads at the same moment may find it larger than it was here.
         let before = self.size();
+        let size = self.open()?.metadata()?.len();
         if size < before {
             self.replaced.store(true, Ordering::Release);
         } else if size > before {
@@ -248,14 +268,19 @@ impl Followed {
 
     /// Whether it is not what it was, also when nobody has noticed yet.
     pub fn is_cut(&self) -> bool {
-        let is_another = || {
-            let head = self.head();
-            self.open().is_ok_and(|file| matches!(head.still(&file), Ok(None)))
-        };
-        if self.look().unwrap_or(false) || is_another() {
-            self.replaced.store(true, Ordering::Release);
+        if self.look().unwrap_or(false) {
+            return true;
         }
-        self.is_replaced()
+        loop {
+            let head = self.head();
+            let is_another = self.open().is_ok_and(|file| matches!(head.still(&file), Ok(None)));
+            let place = self.place();
+            // Who has read from it in the meantime knows what it is.
+            if !is_another || place.head == head {
+                self.replaced.fetch_or(is_another, Ordering::AcqRel);
+                return self.is_replaced();
+            }
+        }
     }
 
     pub fn touch(&self) {

@@ -122,7 +122,7 @@ impl Follower {
                 () = until(self.next_look) => News { look: true, ..News::default() },
             };
             self.gather_until = Some(Instant::now() + GATHER);
-            let all_known = self.catalog.as_ref().is_none_or(|catalog| catalog.written(&news.written));
+            let all_known = self.catalog.as_mut().is_none_or(|catalog| catalog.written(&news.written));
             if news.look || !all_known {
                 self.look(news.named).await?;
             } else if self.catalog.as_ref().is_some_and(Catalog::is_crowded) {

@@ -2,10 +2,11 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    fs::File,
+    fs::{self, File},
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, PoisonError},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use super::{
@@ -16,38 +17,55 @@ use super::{
 };
 use crate::config::Input;
 
-/// So long the copy of a file that was cut is looked for.
+/// So long the copy of a file that was cut is looked for, and so long one that is new may be about to become one.
 const SEARCH: Duration = Duration::from_secs(2);
 
+/// What a file with a rotated name is to the files that are followed.
+pub(super) enum Kin {
+    /// A copy of what is no longer in this one.
+    CopyOf(Arc<Followed>),
+    /// It cannot be said yet: what is in it is still read elsewhere, or there is nothing in it.
+    Unclear,
+    /// None of theirs: nobody has read what is in it.
+    Stranger,
+}
+
 impl Catalog {
-    /// The file whose copy, as copytruncate makes it, this is: its content is known, or will be cut off from a file that
-    /// is, so it is not read as a file of its own.
-    pub(super) fn copied_from(&self, found: &Candidate<'_>) -> Option<Arc<Followed>> {
+    /// Whether this is a copy as copytruncate makes it: its content is known, or will be cut off from a file that is, so
+    /// it is not read as a file of its own.
+    ///
+    /// The order matters, because the original may be cut at any moment. What differs from what is in the original now
+    /// either is no copy of that, or was cut off before we compared; so the question whether it was cut comes second.
+    pub(super) fn kin(&mut self, found: &Candidate<'_>) -> Kin {
         let originals = siblings::originals(found.real);
-        let is_original = |known: &&Arc<Followed>| {
-            if known.input != found.number || !originals.iter().any(|path| known.is_at(path)) {
-                return false;
-            }
-            let begins_so = || {
-                let head = known.head();
-                !known.is_given_up() && head.len >= TELLING && siblings::begins_so(&head, &found.file)
-            };
-            if known.has_ended() {
-                return known.is_replaced() && begins_so();
-            }
-            // Looked at now, and again after comparing: the original may be cut at any moment once the copy was made.
-            let is_alike =
-                || File::open(known.path()).and_then(|known| begin_alike(&known, &found.file)).unwrap_or(false);
-            if known.is_cut() { begins_so() } else { is_alike() || (known.is_cut() && begins_so()) }
+        let is_original =
+            |known: &&Arc<Followed>| known.input == found.number && originals.iter().any(|path| known.is_at(path));
+        let related: Vec<_> = self.files.iter().rev().filter(is_original).cloned().collect();
+        // What is there now may not be followed yet: what was before it has just been found in a copy.
+        let is_about_to_be = |path: &&PathBuf| {
+            fs::metadata(path).is_ok_and(|found| self.generations.contains_key(&Identity::of(&found)))
         };
-        self.files.iter().rev().find(is_original).cloned()
+        let living = related.iter().filter(|known| !known.has_ended()).map(|known| known.path());
+        let living: Vec<_> = living.chain(originals.iter().filter(is_about_to_be).cloned()).collect();
+        let is_young = changed(&found.file).is_some_and(|age| age < SEARCH);
+        let is_empty = found.size == 0 || found.head.len == 0;
+        let is_alike =
+            |path: &PathBuf| File::open(path).and_then(|other| begin_alike(&other, &found.file)).unwrap_or(false);
+        // An empty one that stays so is a file like any other.
+        if (is_empty && is_young && !living.is_empty()) || living.iter().any(is_alike) {
+            self.unclear |= is_young;
+            return Kin::Unclear;
+        }
+        let is_without = |known: &&Arc<Followed>| match known.has_ended() {
+            true => known.is_replaced() && !known.is_given_up(),
+            false => known.is_cut(),
+        };
+        let original = related.iter().find(|known| is_without(known) && may_be_copy(known, &found.file));
+        original.map_or(Kin::Stranger, |original| Kin::CopyOf(Arc::clone(original)))
     }
 
-    /// As long as the original has its content, it is read there; once that was cut off, its rest is read in the copy.
-    pub(super) fn take_copy(&mut self, original: &Arc<Followed>, copy: Candidate<'_>) -> Option<Arc<Followed>> {
-        if !original.is_replaced() {
-            return None;
-        }
+    /// The content was cut off from the original: its rest is read in the copy.
+    pub(super) fn take_copy(&mut self, original: &Arc<Followed>, copy: Candidate<'_>) -> Arc<Followed> {
         self.events.goes_on_in_copy(original, copy.real);
         let key = (copy.number, original.identity());
         if self.known.get(&key).is_some_and(|known| Arc::ptr_eq(known, original)) {
@@ -58,7 +76,7 @@ impl Catalog {
         }
         self.known.insert((copy.number, copy.identity), Arc::clone(original));
         original.goes_on_in(copy.real.to_owned(), copy.identity, copy.file);
-        Some(Arc::clone(original))
+        Arc::clone(original)
     }
 
     /// The file was cut: what follows is a new one in its place. The rest of the old one may be in a copy.
@@ -75,7 +93,7 @@ impl Catalog {
         let inputs = Arc::clone(&self.inputs);
         for old in cut {
             let path = old.path();
-            let found = siblings::copy_of(&path, &old.head(), old.least_acked());
+            let found = siblings::copy_of(&path, old.least_acked(), |file| may_be_copy(&old, file));
             let found = found.filter(|copy| !self.known.contains_key(&(old.input, copy.identity)));
             if let Some(copy) = found
                 && let Ok(found) = Candidate::open(old.input, &inputs[old.input], &path, &copy.path)
@@ -144,13 +162,33 @@ impl Catalog {
         if found.identity != sibling.identity || self.known.contains_key(&(number, found.identity)) {
             return;
         }
-        if let Some(original) = self.copied_from(&found) {
-            self.take_copy(&original, found);
-            return;
+        match self.kin(&found) {
+            Kin::CopyOf(original) => return drop(self.take_copy(&original, found)),
+            Kin::Unclear => return,
+            Kin::Stranger => {}
         }
         let begin = self.remembered(&found, 0).unwrap_or_else(|| self.from(0));
         self.follow(Candidate { home, ..found }, begin).end();
     }
+}
+
+/// Whether what was cut off from a file may be in this one. A short beginning is that of many files, so there has to be
+/// more to it: a copy is written before the cut.
+fn may_be_copy(known: &Followed, file: &File) -> bool {
+    let head = known.head();
+    let is_older = || {
+        let written = file.metadata().and_then(|found| found.modified());
+        let age = written.ok().and_then(|moment| moment.elapsed().ok());
+        age.is_some_and(|age| age >= known.written().elapsed())
+    };
+    siblings::begins_so(&head, file) && (head.len >= TELLING || !known.has_ended() || is_older())
+}
+
+/// How long ago anything about it changed. Who copies may set the time of writing, but not this.
+fn changed(file: &File) -> Option<Duration> {
+    let found = file.metadata().ok()?;
+    let since = Duration::new(u64::try_from(found.ctime()).ok()?, u32::try_from(found.ctime_nsec()).ok()?);
+    (UNIX_EPOCH + since).elapsed().ok()
 }
 
 /// The input that a file belongs to that has this name, or had it.
@@ -158,3 +196,7 @@ fn home<'a>(inputs: &'a [Input], path: &Path) -> Option<(usize, &'a Input)> {
     let is_meant = |input: &Input| input.paths.iter().any(|pattern| means(pattern, path)) && !is_excluded(input, path);
     inputs.iter().enumerate().find(|(_, input)| is_meant(input))
 }
+
+#[cfg(test)]
+#[path = "rotation_tests.rs"]
+mod tests;

@@ -60,10 +60,10 @@ pub(super) fn with_identity(path: &Path, identity: &Identity) -> Option<Sibling>
     others(path, |_| true).into_iter().find(|sibling| sibling.identity == *identity)
 }
 
-/// The rotated file that begins as `head` says and has at least so many bytes.
-pub(super) fn copy_of(path: &Path, head: &Head, size: u64) -> Option<Sibling> {
-    let begins_so = |sibling: &Sibling| File::open(&sibling.path).is_ok_and(|file| begins_so(head, &file));
-    rotated(path).into_iter().rev().find(|sibling| sibling.size >= size && begins_so(sibling))
+/// The youngest rotated file that is the one, and has at least so many bytes.
+pub(super) fn copy_of(path: &Path, size: u64, is_it: impl Fn(&File) -> bool) -> Option<Sibling> {
+    let is_it = |sibling: &Sibling| File::open(&sibling.path).is_ok_and(|file| is_it(&file));
+    rotated(path).into_iter().rev().find(|sibling| sibling.size >= size && is_it(sibling))
 }
 
 /// Everything in a directory that rotation may have made of one of these, with the one it was made of.
