@@ -94,7 +94,7 @@ class Demo:
 
     def stop(self):
         """The shell of the small demos does not listen to SIGTERM: that app is killed."""
-        self.compose("stop", "--timeout", "20" if self.name == "family" else "3")
+        self.compose("stop", "--timeout", "20" if self.name == "family" else "12")
         codes = {service: one["State"]["ExitCode"] for service, one in self.containers().items()}
         ours = {service: code for service, code in codes.items() if service != "app" or self.name == "family"}
         expect(f"{self.name}: all end with 0", not any(ours.values()), codes)
