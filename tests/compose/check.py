@@ -93,8 +93,9 @@ class Demo:
         expect(f"{self.name}: {event} in the order {', '.join(services)}", found == list(services), found)
 
     def stop(self):
-        """The shell of the small demos does not listen to SIGTERM: that app is killed."""
-        self.compose("stop", "--timeout", "20" if self.name == "family" else "12")
+        """The shell of the small demos does not listen to SIGTERM: that app is killed. metrics-adapter waits for a last scrape."""
+        patience = {"family": 20, "metrics-adapter": 30}.get(self.name, 12)
+        self.compose("stop", "--timeout", str(patience))
         codes = {service: one["State"]["ExitCode"] for service, one in self.containers().items()}
         ours = {service: code for service, code in codes.items() if service != "app" or self.name == "family"}
         expect(f"{self.name}: all end with 0", not any(ours.values()), codes)
