@@ -18,10 +18,6 @@ pub struct Piece {
 }
 
 impl Edits {
-    pub fn is_empty(&self) -> bool {
-        self.insertions.is_empty()
-    }
-
     /// Adds items in front of what the list at `key` has, or the key itself in front of the key `before`.
     pub fn prepend(
         &mut self,

@@ -2,6 +2,7 @@
 //! added to it, and then it is read again to see that it means what was intended.
 
 pub mod edit;
+pub mod files;
 pub mod pods;
 pub mod policy;
 pub mod sidecars;
@@ -99,7 +100,7 @@ fn add(text: &str, pod: &Pod<'_>, options: &Options, edits: &mut Edits) -> Resul
 
 /// The same, done to the values: what the new text has to mean.
 fn intend(document: &mut Value, number: usize, added: &[Added], plain: bool) {
-    let Some(spec) = pod_specs(document).into_iter().nth(number) else {
+    let Some(spec) = pods::specs(document).into_iter().nth(number) else {
         return;
     };
     for container in spec["containers"].as_array_mut().into_iter().flatten() {
@@ -117,17 +118,6 @@ fn prepend(map: &mut Value, key: &str, item: &Value) {
         Value::Array(list) => list.insert(0, item.clone()),
         other => *other = json!([item]),
     }
-}
-
-/// As `pods::of` finds them.
-fn pod_specs(document: &mut Value) -> Vec<&mut Value> {
-    let path = match document["kind"].as_str().unwrap_or_default() {
-        "List" => return document["items"].as_array_mut().into_iter().flatten().flat_map(pod_specs).collect(),
-        "Pod" => "/spec",
-        "CronJob" => "/spec/jobTemplate/spec/template/spec",
-        _ => "/spec/template/spec",
-    };
-    document.pointer_mut(path).into_iter().collect()
 }
 
 fn config_map(sidecar: &sidecars::Sidecar, namespace: Option<&str>) -> String {

@@ -1,6 +1,8 @@
 //! Where the pods of a document are, whatever kind it is of.
 
-use crate::tree::Node;
+use serde_json::Value;
+
+use crate::tree::{Kind, Node};
 
 /// A pod, or the template of pods.
 pub struct Pod<'a> {
@@ -17,15 +19,10 @@ pub struct Pod<'a> {
 /// The pods of one document; of a `List`, those of its items.
 pub fn of(document: &Node) -> Vec<Pod<'_>> {
     let kind = document.get("kind").and_then(Node::text).unwrap_or_default();
-    let path: &[&str] = match kind {
-        "List" => return document.get("items").map(Node::items).unwrap_or_default().iter().flat_map(of).collect(),
-        "Pod" => &[],
-        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" => {
-            &["spec", "template"]
-        }
-        "CronJob" => &["spec", "jobTemplate", "spec", "template"],
-        _ => return Vec::new(),
-    };
+    if kind == "List" {
+        return document.get("items").map(Node::items).unwrap_or_default().iter().flat_map(of).collect();
+    }
+    let Some(path) = way(kind) else { return Vec::new() };
     let pod = path.iter().try_fold(document, |node, key| node.get(key));
     let Some((pod, spec)) = pod.and_then(|pod| Some((pod, pod.get("spec")?))) else {
         return Vec::new();
@@ -45,10 +42,32 @@ pub fn of(document: &Node) -> Vec<Pod<'_>> {
     }]
 }
 
+/// The same places in the values of a document.
+pub fn specs(document: &mut Value) -> Vec<&mut Value> {
+    let kind = document["kind"].as_str().unwrap_or_default().to_owned();
+    if kind == "List" {
+        return document["items"].as_array_mut().into_iter().flatten().flat_map(specs).collect();
+    }
+    let pod = way(&kind).and_then(|way| way.iter().try_fold(document, |value, key| value.get_mut(key)));
+    pod.and_then(|pod| pod.get_mut("spec")).into_iter().collect()
+}
+
+/// The keys that lead to the pod, or to the template of it.
+fn way(kind: &str) -> Option<&'static [&'static str]> {
+    match kind {
+        "Pod" => Some(&[]),
+        "Deployment" | "StatefulSet" | "DaemonSet" | "ReplicaSet" | "ReplicationController" | "Job" => {
+            Some(&["spec", "template"])
+        }
+        "CronJob" => Some(&["spec", "jobTemplate", "spec", "template"]),
+        _ => None,
+    }
+}
+
 fn annotations(node: &Node) -> Vec<(&str, &Node)> {
     let found = node.get("metadata").and_then(|metadata| metadata.get("annotations"));
     match found.map(|found| &found.kind) {
-        Some(crate::tree::Kind::Map { entries, .. }) => {
+        Some(Kind::Map { entries, .. }) => {
             entries.iter().filter_map(|(key, value)| Some((key.text()?, value))).collect()
         }
         _ => Vec::new(),
