@@ -87,6 +87,18 @@ pub enum ClientCertificates {
 }
 
 impl ClientCertificates {
+    /// What `client_certificates` and `client_ca_file` of a config file mean together.
+    pub fn asked(how: Option<&str>, roots: Option<PathBuf>) -> Result<Self, String> {
+        match (how, roots) {
+            (None | Some("off"), None) => Ok(Self::Ignored),
+            (None | Some("required"), Some(roots)) => Ok(Self::Required { roots }),
+            (Some("optional"), Some(roots)) => Ok(Self::Optional { roots }),
+            (Some("required" | "optional"), None) => Err("client_certificates: expected client_ca_file too".into()),
+            (Some("off"), Some(_)) => Err("client_ca_file: not used, because client_certificates is off".into()),
+            (Some(other), _) => Err(format!("client_certificates \"{other}\": expected required, optional or off")),
+        }
+    }
+
     fn roots(&self) -> Option<&PathBuf> {
         match self {
             Self::Ignored | Self::Unverified => None,

@@ -33,23 +33,11 @@ fn server(section: &mut Section) -> ServerTls {
     let key: Option<PathBuf> = section.required("key_file");
     let identity = certificate.zip(key).map(|(certificate, key)| Identity { certificate, key });
     let roots = section.parsed("client_ca_file");
-    let clients = match (section.parsed::<String>("client_certificates").as_deref(), roots) {
-        (None | Some("off"), None) => ClientCertificates::Ignored,
-        (None | Some("required"), Some(roots)) => ClientCertificates::Required { roots },
-        (Some("optional"), Some(roots)) => ClientCertificates::Optional { roots },
-        (Some("required" | "optional"), None) => {
-            section.problem("client_certificates: expected client_ca_file too");
-            ClientCertificates::Ignored
-        }
-        (Some("off"), Some(_)) => {
-            section.problem("client_ca_file: not used, because client_certificates is off");
-            ClientCertificates::Ignored
-        }
-        (Some(other), _) => {
-            section.problem(format!("client_certificates \"{other}\": expected required, optional or off"));
-            ClientCertificates::Ignored
-        }
-    };
+    let asked = section.parsed::<String>("client_certificates");
+    let clients = ClientCertificates::asked(asked.as_deref(), roots).unwrap_or_else(|problem| {
+        section.problem(problem);
+        ClientCertificates::Ignored
+    });
     ServerTls {
         certificates: identity.map(Certificate::from).into_iter().collect(),
         clients,

@@ -68,23 +68,11 @@ fn server_tls(section: &mut Section) -> ServerTls {
         section.problem("expected cert_file and key_file, or certificates");
     }
     let roots = section.parsed("client_ca_file");
-    let clients = match (section.parsed::<String>("client_certificates").as_deref(), roots) {
-        (None | Some("off"), None) => ClientCertificates::Ignored,
-        (None | Some("required"), Some(roots)) => ClientCertificates::Required { roots },
-        (Some("optional"), Some(roots)) => ClientCertificates::Optional { roots },
-        (Some("required" | "optional"), None) => {
-            section.problem("client_certificates: expected client_ca_file too");
-            ClientCertificates::Ignored
-        }
-        (Some("off"), Some(_)) => {
-            section.problem("client_ca_file: not used, because client_certificates is off");
-            ClientCertificates::Ignored
-        }
-        (Some(other), _) => {
-            section.problem(format!("client_certificates \"{other}\": expected required, optional or off"));
-            ClientCertificates::Ignored
-        }
-    };
+    let asked = section.parsed::<String>("client_certificates");
+    let clients = ClientCertificates::asked(asked.as_deref(), roots).unwrap_or_else(|problem| {
+        section.problem(problem);
+        ClientCertificates::Ignored
+    });
     ServerTls {
         certificates,
         clients,
